@@ -1,0 +1,156 @@
+#!/usr/bin/env bash
+#
+# ./run.sh                       sets up, then runs the gradient-flow study
+# ./run.sh <experiment> [flags]  runs one experiment; --help shows its flags
+# ./run.sh help                  lists the experiments
+# ./run.sh test                  format, lint, types and tests
+# ./run.sh benchmark [name]      times jaxdl against what it replaces
+
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+venv=$root/.venv
+python=$venv/bin/python
+progress=$venv/.jaxdl-set-up-began
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "run.sh: $*"; exit 1; }
+
+# Prints the first Python that can make a virtual environment.
+find_python() {
+  local candidate version without_venv=
+  for candidate in python3.13 python3.12 python3.11 python3 python; do
+    version=$("$candidate" -c '
+import sys
+assert sys.version_info >= (3, 11)
+print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue
+    if "$candidate" -c 'import ensurepip, venv' 2>/dev/null; then
+      command -v "$candidate"
+      return
+    fi
+    without_venv=${without_venv:-$version}
+  done
+  if [ -n "$without_venv" ]; then
+    die "Python $without_venv has no venv module here; on Debian and Ubuntu" \
+      "install it with: sudo apt install python$without_venv-venv"
+  fi
+  die "no Python 3.11, 3.12 or 3.13 found on the PATH; install one" \
+    "(https://www.python.org/downloads/) and start again"
+}
+
+# Prints the extra that this machine's accelerator needs, if it has one.
+accelerator() {
+  if nvidia-smi -L 2>/dev/null | grep -q '^GPU'; then
+    echo cuda
+  elif [ -e /dev/accel0 ] || [ -n "${TPU_NAME:-}" ]; then
+    echo tpu
+  fi
+}
+
+# Prints what a finished set-up depends on: place, interpreter, requirements.
+fingerprint() {
+  echo "$root"
+  "$python" -V
+  cat "$root/setup.cfg" "$root/pyproject.toml" "$root/constraints.txt" | cksum
+}
+
+# Shows what pip is fetching on one line of a terminal, and nothing elsewhere.
+show_progress() {
+  local line
+  while IFS= read -r line; do
+    if [ -t 2 ]; then
+      case $line in
+        *Downloading*|*'Using cached'*|Installing\ c*)
+          printf '\r\033[K  %.74s' "${line#"${line%%[![:space:]]*}"}" >&2 ;;
+      esac
+    fi
+  done
+  if [ -t 2 ]; then printf '\r\033[K' >&2; fi
+}
+
+make_venv() {
+  local found
+  found=$(find_python)
+  "$found" -m venv --clear "$venv" ||
+    die "$found could not make a virtual environment in $venv"
+}
+
+# Sets up .venv with an extra (`run` for none), unless that is done already.
+#
+# The stamp is written last. A set-up that broke off leaves its mark instead,
+# and the next one starts from an empty environment.
+set_up() {
+  local stamp=$venv/.jaxdl-set-up-$1 extras seconds=$SECONDS
+  if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(fingerprint 2>&1)" ]; then
+    return
+  fi
+  if [ -e "$progress" ]; then
+    say "The last set-up broke off; starting it over."
+    rm -rf "$venv"
+  elif ! "$python" -m pip --version >/dev/null 2>&1 ||
+      ! grep -qsFx "$root" "$venv"/.jaxdl-set-up-run; then
+    rm -rf "$venv"
+  fi
+  [ -d "$venv" ] || make_venv
+  touch "$progress"
+  extras=$(accelerator)
+  if [ "$1" != run ]; then extras=${extras:+$extras,}$1; fi
+  say "Setting up .venv with $("$python" -V)${extras:+ and extras $extras};" \
+    "the first time takes a minute or two."
+  "$python" -m pip install --disable-pip-version-check --progress-bar off \
+    --constraint "$root/constraints.txt" \
+    --editable "$root${extras:+[$extras]}" | show_progress ||
+    die "pip could not install jaxdl; its message is above"
+  fingerprint > "$venv/.jaxdl-set-up-run"
+  if [ "$1" != run ]; then fingerprint > "$stamp"; fi
+  rm "$progress"
+  say "Set up in $((SECONDS - seconds)) s."
+}
+
+run_experiment() {
+  if ! grep -qs __main__ "$root/experiments/$1.py"; then
+    list_experiments "$@"
+  fi
+  set_up run
+  exec "$python" -P -m "experiments.$@"
+}
+
+# Lists the experiments, or says that there is none of this name: for both a
+# Python without the project's requirements is enough.
+list_experiments() {
+  local found=$python
+  "$python" -V >/dev/null 2>&1 || found=$(find_python)
+  cd "$root"
+  exec "$found" -m experiments "$@"
+}
+
+run_tests() {
+  set_up dev
+  cd "$root"
+  "$python" -m ruff format --check --quiet . ||
+    die "the files above are not formatted; run: .venv/bin/ruff format ."
+  "$python" -m ruff check --quiet .
+  "$python" -m mypy --no-error-summary
+  exec "$python" -m pytest "$@"
+}
+
+run_benchmark() {
+  if [ "$#" -gt 0 ] && [ ! -f "$root/benchmarks/$1.py" ]; then
+    say "run.sh: no benchmark is called '$1'; there are:" \
+      "$(cd "$root/benchmarks" && grep -l __main__ -- *.py | sed 's/\.py$//' |
+        paste -sd ' ' -)"
+    exit 2
+  fi
+  set_up benchmark
+  cd "$root"
+  exec "$python" -m "benchmarks.${1:-headline}" "${@:2}"
+}
+
+case ${1:-} in
+  '') run_experiment gradient_flow ;;
+  help | -h | --help) list_experiments ;;
+  test) shift; run_tests "$@" ;;
+  benchmark) shift; run_benchmark "$@" ;;
+  -*) run_experiment gradient_flow "$@" ;;
+  *) run_experiment "$@" ;;
+esac
