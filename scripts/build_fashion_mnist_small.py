@@ -38,6 +38,7 @@ def write(
 
 
 def main(argv):
+  """Builds the file as the flags say."""
   if len(argv) > 1:
     raise app.UsageError('flags only')
   dataset = sources.load(_DATA.value)

@@ -4,18 +4,18 @@ import numpy as np
 
 
 def check_images(images: np.ndarray, where: str) -> np.ndarray:
-  """Checks images and gives them a channel axis if they have none.
+  """Checks images, gives them a channel axis, and makes floats float32.
 
   Args:
     images: `[N, H, W]` or `[N, H, W, C]`, uint8 or float.
     where: what holds them, for messages.
 
   Returns:
-    The images, `[N, H, W, C]`.
+    The images, `[N, H, W, C]`, uint8 or float32.
 
   Raises:
     ValueError: if the shape or dtype is another, there are none, or one of the
-      values is not finite.
+      values is not finite in float32.
   """
   if images.ndim == 3:
     images = images[..., None]
@@ -35,11 +35,17 @@ def check_images(images: np.ndarray, where: str) -> np.ndarray:
       f'{where}: images are {images.dtype}; convert them to uint8 (0 to 255) '
       'or float32'
     )
-  if floating and not np.all(np.isfinite(images)):
-    count = images.size - np.count_nonzero(np.isfinite(images))
+  return _finite_float32(images, where) if floating else images
+
+
+def _finite_float32(images: np.ndarray, where: str) -> np.ndarray:
+  with np.errstate(over='ignore'):
+    images = images.astype(np.float32)
+  finite = np.isfinite(images)
+  if not np.all(finite):
     raise ValueError(
-      f'{where}: {count} of the {images.size} pixels are NaN or infinite; '
-      'remove or replace them'
+      f'{where}: {np.count_nonzero(~finite)} of the {images.size} pixels are '
+      'NaN, infinite or beyond float32; remove or replace them'
     )
   return images
 

@@ -38,8 +38,8 @@ def to_unit_range(images: np.ndarray) -> np.ndarray:
     float32, of the shape of `images`.
   """
   if images.dtype != np.uint8:
-    return images.astype(np.float32)
-  return images.astype(np.float32) / np.float32(255)
+    return _as_float32(images)
+  return _as_float32(images) / np.float32(255)
 
 
 def remove_sample_mean(images: np.ndarray) -> np.ndarray:
@@ -118,11 +118,11 @@ def preprocess(dataset: sources.Dataset, name: str) -> sources.Dataset:
     raise ValueError(
       f'unknown preprocessing {name!r}; choose one of {", ".join(names())}'
     )
-  images = dataset.train_images, dataset.test_images
+  train, test = dataset.train_images, dataset.test_images
   if name != 'none':
-    images = tuple(map(to_unit_range, images))
-  transform = _FITS[name](images[0])
-  train_images, test_images = map(transform, images)
+    train, test = to_unit_range(train), to_unit_range(test)
+  transform = _FITS[name](train)
+  train_images, test_images = transform(train), transform(test)
   for split, result in (('training', train_images), ('test', test_images)):
     if not np.all(np.isfinite(result)):
       raise ValueError(
@@ -165,7 +165,7 @@ def _by_rows(transform: _Transform, images: np.ndarray) -> np.ndarray:
 
 def _fit(train: np.ndarray, axes: tuple[int, ...]) -> Standardization:
   """Fits over `axes` in two passes: the mean, then the squares about it."""
-  mean = np.mean(train, axes, np.float64, keepdims=True)
+  mean = np.asarray(np.mean(train, axes, np.float64, keepdims=True))
   squares = np.zeros_like(mean)
   for start in range(0, len(train), _ROWS):
     deviations = train[start : start + _ROWS].astype(np.float64) - mean

@@ -6,6 +6,7 @@ compressed anew (Debian's, for one).
 
 import pathlib
 import tarfile
+import tempfile
 from typing import NamedTuple
 
 from jaxdl.data import cifar
@@ -142,24 +143,18 @@ def read(
     if published.system_folder:
       folders.insert(0, pathlib.Path(published.system_folder))
   for folder in folders:
-    paths = [find(folder, file.name) for file in published.files]
-    if all(paths):
-      break
-  else:
-    if data_dir is not None:
-      raise ValueError(_not_there(published, folders))
-    _download(published, folders)
-    paths = [find(folders[-1], file.name) for file in published.files]
-  return {
-    file.name: _verified(path, file)
-    for file, path in zip(published.files, paths, strict=True)
-    if path is not None
-  }
+    if all(find(folder, file.name) for file in published.files):
+      return _read_folder(published, folder)
+  if data_dir is not None:
+    raise ValueError(_not_there(published, folders))
+  _download(published, folders)
+  return _read_folder(published, folders[-1])
 
 
 def find(folder: pathlib.Path, name: str) -> pathlib.Path | None:
-  """Finds a file by its published name, with `.` for the `-` before idx, or
-  gzipped; None if it is not there.
+  """Finds a file by its published name, or None.
+
+  The name may have a `.` for the `-` before idx, and `.gz` after it.
   """
   for stem in (name, name.replace('-idx', '.idx')):
     for candidate in (folder / stem, folder / f'{stem}.gz'):
@@ -168,15 +163,20 @@ def find(folder: pathlib.Path, name: str) -> pathlib.Path | None:
   return None
 
 
-def _verified(path: pathlib.Path, file: File) -> bytes:
-  contents = idx.read_contents(path)
-  try:
-    download.check_sha256(contents, file.sha256, str(path))
-  except ValueError as error:
-    raise ValueError(
-      f'{error}; replace or delete it (or, if the files are your own, give '
-      'their folder as the data)'
-    ) from error
+def _read_folder(
+  published: Published, folder: pathlib.Path
+) -> dict[str, bytes]:
+  contents = {}
+  for file in published.files:
+    path = find(folder, file.name) or folder / file.name
+    contents[file.name] = idx.read_contents(path)
+    try:
+      download.check_sha256(contents[file.name], file.sha256, str(path))
+    except ValueError as error:
+      raise ValueError(
+        f'{error}; replace or delete it (or, if the files are your own, give '
+        'their folder as the data)'
+      ) from error
   return contents
 
 
@@ -203,7 +203,7 @@ def _download(published: Published, folders: list[pathlib.Path]) -> None:
         addresses = [address + name for address in published.addresses]
         verify = lambda path, file=file: _verify_download(path, file)
         download.fetch(addresses, folder / name, verify)
-  except ValueError as error:
+  except (OSError, ValueError) as error:
     places = ' or '.join(map(str, folders))
     raise ValueError(
       f'{published.name}: not in {places}, and the download failed ({error}); '
@@ -219,22 +219,20 @@ def _verify_download(path: pathlib.Path, file: File) -> None:
 def _download_archive(
   published: Published, archive: File, folder: pathlib.Path
 ) -> None:
-  """Downloads an archive, takes the wanted files from it and deletes it."""
-  path = folder / archive.name
-  download.fetch(
-    published.addresses,
-    path,
-    lambda part: download.check_sha256(
-      part.read_bytes(), archive.sha256, archive.name
-    ),
-  )
+  """Downloads an archive and puts the wanted files from it into the folder."""
+  folder.mkdir(parents=True, exist_ok=True)
   wanted = {file.name for file in published.files}
-  with tarfile.open(path, 'r:gz') as members:
-    for member in members:
-      name = pathlib.PurePosixPath(member.name).name
-      stream = members.extractfile(member) if name in wanted else None
-      if stream is not None:
-        part = folder / f'{name}.part'
-        part.write_bytes(stream.read())
-        part.replace(folder / name)
-  path.unlink()
+  verify = lambda part: download.check_sha256(
+    part.read_bytes(), archive.sha256, archive.name
+  )
+  with tempfile.TemporaryDirectory(dir=folder) as name:
+    path = pathlib.Path(name, archive.name)
+    download.fetch(published.addresses, path, verify)
+    with tarfile.open(path, 'r:gz') as members:
+      for member in members:
+        file_name = pathlib.PurePosixPath(member.name).name
+        stream = members.extractfile(member)  # None, if it is no file.
+        if stream is not None and file_name in wanted:
+          extracted = path.with_name(file_name)
+          extracted.write_bytes(stream.read())
+          extracted.replace(folder / file_name)

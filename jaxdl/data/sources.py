@@ -31,7 +31,7 @@ class Dataset(NamedTuple):
   """Images and labels for classification, as numpy arrays on the host.
 
   Attributes:
-    train_images: uint8 or float `[N, H, W, C]`.
+    train_images: uint8 or float32 `[N, H, W, C]`.
     train_labels: int32 `[N]`, from 0 to `num_classes - 1`.
     test_images: of the dtype of `train_images`, `[M, H, W, C]`.
     test_labels: int32 `[M]`.
@@ -242,22 +242,7 @@ def _from_cifar(contents: Mapping[str, bytes], name: str) -> Dataset:
 
 
 def _from_npz(contents: bytes, name: str) -> Dataset:
-  try:
-    with np.load(io.BytesIO(contents), allow_pickle=False) as archive:
-      arrays = {key: archive[key] for key in archive.files}
-  except (
-    AttributeError,
-    EOFError,
-    OSError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-  ) as error:
-    raise ValueError(
-      f'{name}: not a .npz file of plain arrays, or damaged ({error}); write '
-      'it with np.savez_compressed, without object arrays'
-    ) from error
+  arrays = _read_npz(contents, name)
   for keys in (_FIELDS, _KERAS_FIELDS):
     if all(key in arrays for key in keys):
       return from_arrays(
@@ -269,6 +254,26 @@ def _from_npz(contents: bytes, name: str) -> Dataset:
     f'{name}: it must have the keys {", ".join(_FIELDS)}, or '
     f'{", ".join(_KERAS_FIELDS)}; it has {", ".join(sorted(arrays)) or "none"}'
   )
+
+
+def _read_npz(contents: bytes, name: str) -> dict[str, np.ndarray]:
+  try:
+    with zipfile.ZipFile(io.BytesIO(contents)):
+      pass  # Else numpy takes it for a .npy file or a pickle, and says so.
+    with np.load(io.BytesIO(contents), allow_pickle=False) as archive:
+      return {key: np.asarray(archive[key]) for key in archive.files}
+  except (
+    EOFError,
+    OSError,
+    RuntimeError,  # An encrypted archive, or one of unknown compression.
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+  ) as error:
+    raise ValueError(
+      f'{name}: not a .npz file of plain arrays, or damaged ({error}); write '
+      'it with np.savez_compressed, without object arrays'
+    ) from error
 
 
 def _num_classes(arrays: Mapping[str, np.ndarray], name: str) -> int | None:
