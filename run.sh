@@ -54,6 +54,12 @@ fingerprint() {
   cat "$root/setup.cfg" "$root/pyproject.toml" "$root/constraints.txt" | cksum
 }
 
+# Whether .venv was set up for a checkout in another place: a moved folder.
+was_moved() {
+  [ -f "$venv/.jaxdl-set-up-run" ] &&
+    ! grep -qFx "$root" "$venv/.jaxdl-set-up-run"
+}
+
 # Shows what pip is fetching on one line of a terminal, and nothing elsewhere.
 show_progress() {
   local line
@@ -77,7 +83,7 @@ make_venv() {
 
 # Sets up .venv with an extra (`run` for none), unless that is done already.
 #
-# The stamp is written last. A set-up that broke off leaves its mark instead,
+# The stamp is written last. A set-up that was killed leaves its mark behind,
 # and the next one starts from an empty environment.
 set_up() {
   local stamp=$venv/.jaxdl-set-up-$1 extras seconds=$SECONDS
@@ -86,12 +92,10 @@ set_up() {
   fi
   if [ -e "$progress" ]; then
     say "The last set-up broke off; starting it over."
-    rm -rf "$venv"
-  elif ! "$python" -m pip --version >/dev/null 2>&1 ||
-      ! grep -qsFx "$root" "$venv"/.jaxdl-set-up-run; then
-    rm -rf "$venv"
+    make_venv
+  elif ! "$python" -m pip --version >/dev/null 2>&1 || was_moved; then
+    make_venv
   fi
-  [ -d "$venv" ] || make_venv
   touch "$progress"
   extras=$(accelerator)
   if [ "$1" != run ]; then extras=${extras:+$extras,}$1; fi
@@ -100,7 +104,7 @@ set_up() {
   "$python" -m pip install --disable-pip-version-check --progress-bar off \
     --constraint "$root/constraints.txt" \
     --editable "$root${extras:+[$extras]}" | show_progress ||
-    die "pip could not install jaxdl; its message is above"
+    { rm -f "$progress"; die "pip could not install jaxdl; see above"; }
   fingerprint > "$venv/.jaxdl-set-up-run"
   if [ "$1" != run ]; then fingerprint > "$stamp"; fi
   rm "$progress"
@@ -108,11 +112,11 @@ set_up() {
 }
 
 run_experiment() {
-  if ! grep -qs __main__ "$root/experiments/$1.py"; then
-    list_experiments "$@"
-  fi
+  local name=$1
+  shift
+  grep -qs __main__ "$root/experiments/$name.py" || list_experiments "$name"
   set_up run
-  exec "$python" -P -m "experiments.$@"
+  exec "$python" -P -m "experiments.$name" "$@"
 }
 
 # Lists the experiments, or says that there is none of this name: for both a
@@ -135,15 +139,17 @@ run_tests() {
 }
 
 run_benchmark() {
-  if [ "$#" -gt 0 ] && [ ! -f "$root/benchmarks/$1.py" ]; then
-    say "run.sh: no benchmark is called '$1'; there are:" \
+  local name=${1:-headline}
+  if [ "$#" -gt 0 ]; then shift; fi
+  if ! grep -qs __main__ "$root/benchmarks/$name.py"; then
+    say "run.sh: no benchmark is called '$name'; there are:" \
       "$(cd "$root/benchmarks" && grep -l __main__ -- *.py | sed 's/\.py$//' |
         paste -sd ' ' -)"
     exit 2
   fi
   set_up benchmark
   cd "$root"
-  exec "$python" -m "benchmarks.${1:-headline}" "${@:2}"
+  exec "$python" -m "benchmarks.$name" "$@"
 }
 
 case ${1:-} in

@@ -1,0 +1,213 @@
+"""The shell that every experiment runs in: flags, help, errors, JAX's settings.
+
+An experiment ends in
+
+  if __name__ == '__main__':
+    command_line.run(main)
+
+and imports JAX and jaxdl inside `main`, so that `--help` and a mistyped flag
+are answered at once.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+import dis
+import os
+import pathlib
+import sys
+import textwrap
+import types
+from typing import Any, NoReturn
+
+from absl import app
+from absl import flags
+from absl import logging
+
+_MATMUL_PRECISION = flags.DEFINE_enum(
+  'matmul_precision',
+  'float32',
+  ['float32', 'tensorfloat32', 'bfloat16', 'default'],
+  'Precision of matrix products. GPUs and TPUs are faster below float32, and '
+  'their gradient norms then show their rounding; on a CPU all are equal.',
+)
+
+_OURS = pathlib.Path(__file__).resolve().parents[1]
+_MACHINE = 'Machine'
+_USAGE_ERROR = 2
+_INTERRUPTED = 130  # 128 + SIGINT, as shells have it.
+
+Sections = Mapping[str, Sequence[flags.FlagHolder]]
+
+
+def run(
+  main: Callable[[list[str]], Any],
+  *,
+  sections: Sections | None = None,
+  arguments: str = '',
+) -> NoReturn:
+  """Runs an experiment's `main` and exits.
+
+  A user's mistake ends in one line on stderr and status 2: a flag that absl
+  refuses, a file that cannot be opened, or a ValueError that a `raise` in our
+  own code states. Everything else is a bug, and shows its traceback. Ctrl-C
+  ends in status 130 and the message of the KeyboardInterrupt, which `main` may
+  catch and raise anew to say where its work is kept.
+
+  Args:
+    main: takes what is left of the command line after its flags.
+    sections: headings of the help page, each with the flags below it; flags of
+      the experiment that are in none come first.
+    arguments: what `main` takes beside flags, as the help page should name it,
+      such as `RECORD`; empty if it takes nothing.
+  """
+  name = pathlib.Path(sys.argv[0]).stem
+
+  def parse(argv: list[str]) -> list[str]:
+    before_dashes = argv[: argv.index('--')] if '--' in argv else argv
+    if {'--help', '-help', '-h'} & set(before_dashes):
+      print(help_page(name, main, sections or {}, arguments))
+      sys.exit(0)
+    try:
+      rest = flags.FLAGS(argv)
+    except flags.Error as error:
+      _exit(name, f'{error} (--help lists the flags)', _USAGE_ERROR)
+    if flags.FLAGS['verbosity'].using_default_value:
+      flags.FLAGS['verbosity'].value = logging.WARNING
+    if rest[1:] and not arguments:
+      hint = 'flags begin with --' if '=' in rest[1] else 'it takes flags only'
+      _exit(name, f"unexpected argument '{rest[1]}'; {hint}", _USAGE_ERROR)
+    return rest
+
+  def guarded(argv: list[str]) -> Any:
+    try:
+      return main(argv)
+    except KeyboardInterrupt as error:
+      _exit(name, str(error) or 'interrupted', _INTERRUPTED)
+    except (ValueError, OSError) as error:
+      message = _mistake(error)
+      if message is None:
+        raise
+      _exit(name, message, _USAGE_ERROR)
+
+  app.run(guarded, flags_parser=parse)
+  sys.exit(0)
+
+
+def configure_jax() -> None:
+  """Sets JAX up for a study; call it in `main`, before the first computation.
+
+  - Each usable core of the host becomes a device, since XLA runs many small
+    programs side by side faster than one after another on many threads. A count
+    in XLA_FLAGS or JAX_NUM_CPU_DEVICES takes precedence.
+  - Compiled programs are kept in the user's cache, unless
+    JAX_COMPILATION_CACHE_DIR names another place, and shared by later runs.
+  - Matrix products have the precision that `--matmul_precision` names.
+  """
+  import jax
+
+  if 'xla_force_host_platform_device_count' not in os.environ.get(
+    'XLA_FLAGS', ''
+  ) and not os.environ.get('JAX_NUM_CPU_DEVICES'):
+    jax.config.update('jax_num_cpu_devices', usable_cores())
+  if not os.environ.get('JAX_COMPILATION_CACHE_DIR'):
+    directory = cache_directory() / 'compilation'
+    jax.config.update('jax_compilation_cache_dir', str(directory))
+  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
+  jax.config.update('jax_persistent_cache_min_entry_size_bytes', 0)
+  jax.config.update('jax_default_matmul_precision', _MATMUL_PRECISION.value)
+
+
+def cache_directory() -> pathlib.Path:
+  """Returns the folder of this user's caches of ours, which may not exist."""
+  base = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
+  return pathlib.Path(base) / 'jaxdl'
+
+
+def usable_cores() -> int:
+  """Returns how many cores this process may use: affinity and cgroup quota."""
+  if hasattr(os, 'sched_getaffinity'):
+    cores = len(os.sched_getaffinity(0))
+  else:
+    cores = os.cpu_count() or 1
+  quota_file = pathlib.Path('/sys/fs/cgroup/cpu.max')
+  if quota_file.is_file():
+    quota, period = quota_file.read_text().split()
+    if quota != 'max':
+      cores = min(cores, max(1, round(int(quota) / int(period))))
+  return cores
+
+
+def help_page(
+  name: str,
+  main: Callable[[list[str]], Any],
+  sections: Sections,
+  arguments: str = '',
+) -> str:
+  """Returns an experiment's help: its docstring, then its flags and defaults.
+
+  Flags of absl and of libraries are left to `--helpfull`.
+  """
+  own = flags.FLAGS.flags_by_module_dict().get(sys.argv[0], [])
+  grouped = {holder.name for group in sections.values() for holder in group}
+  loose = [flag for flag in own if flag.name not in grouped]
+  groups = {'Flags': loose} if loose else {}
+  for title, holders in sections.items():
+    groups[title] = [flags.FLAGS[holder.name] for holder in holders]
+  groups[_MACHINE] = [flags.FLAGS[_MATMUL_PRECISION.name]]
+
+  usage = ' '.join(filter(None, ['./run.sh', name, '[flags]', arguments]))
+  lines = [(main.__globals__['__doc__'] or '').strip(), '', f'Usage: {usage}']
+  for title, group in groups.items():
+    lines += ['', f'{title}:']
+    for flag in group:
+      lines += _describe(flag)
+  lines += ['', 'Every flag, with those of the libraries: --helpfull']
+  return '\n'.join(lines)
+
+
+def _describe(flag: flags.Flag) -> Iterator[str]:
+  """Yields a flag's lines on the help page."""
+  yield f'  {flag.serialize() or f"--{flag.name}=..."}'
+  text = ' '.join((flag.help or '').split())
+  if flag.boolean:
+    text += f' The other way: --{"no" if flag.default else ""}{flag.name}.'
+  yield from textwrap.wrap(
+    text, 72, initial_indent=6 * ' ', subsequent_indent=6 * ' '
+  )
+
+
+def _mistake(error: ValueError | OSError) -> str | None:
+  """Returns what a user did wrong in one line, or None if we did it."""
+  if isinstance(error, OSError):
+    if error.filename is None:
+      return None
+    return f'{error.strerror}: {error.filename}'
+  return ' '.join(str(error).split()) if _is_raised_by_us(error) else None
+
+
+def _is_raised_by_us(error: BaseException) -> bool:
+  """Whether a `raise` in jaxdl or an experiment made this error.
+
+  The innermost frame must be ours, and must stand at a `raise`: an error from
+  within an extension, or from a frame that JAX has hidden, leaves it at a call.
+  """
+  trace = error.__traceback__
+  while trace is not None and trace.tb_next is not None:
+    trace = trace.tb_next
+  if trace is None:
+    return False
+  code = trace.tb_frame.f_code
+  return _is_ours(code) and (
+    dis.opname[code.co_code[trace.tb_lasti]] == 'RAISE_VARARGS'
+  )
+
+
+def _is_ours(code: types.CodeType) -> bool:
+  path = pathlib.Path(code.co_filename).resolve()
+  return any(
+    path.is_relative_to(_OURS / package) for package in ('jaxdl', 'experiments')
+  )
+
+
+def _exit(name: str, message: str, status: int) -> NoReturn:
+  print(f'{name}: {message}', file=sys.stderr)
+  sys.exit(status)
