@@ -1,0 +1,67 @@
+"""Compiling programs in the background, a few ahead of those that run."""
+
+from collections.abc import Mapping
+from concurrent import futures
+import threading
+
+import jax
+from jaxdl.sweep import program as program_lib
+
+
+class Compiler:
+  """Compiles traced programs in a pool of threads, each program once.
+
+  XLA compiles outside the interpreter's lock, so threads do run in parallel.
+  Only `ahead` programs wait compiled at a time: executables take memory.
+  """
+
+  def __init__(
+    self, traced: Mapping[int, program_lib.Functions], threads: int, ahead: int
+  ):
+    """Starts on the first programs of `traced`, in the order they will run."""
+    self._traced = dict(traced)
+    self._pool = futures.ThreadPoolExecutor(threads, 'compile')
+    self._started: dict[int, program_lib.Functions] = {}
+    self._lock = threading.Lock()
+    for index in list(traced)[:ahead]:
+      self.start(index)
+
+  def start(self, index: int) -> program_lib.Functions:
+    """Starts to compile a program; returns its functions, as futures."""
+    with self._lock:
+      return self._start(index)
+
+  def take(self, index: int) -> program_lib.Functions:
+    """Returns the functions of a program, and starts on another one.
+
+    Args:
+      index: the program; it is forgotten here, so each is taken once.
+
+    Returns:
+      Its functions, as futures of `jax.stages.Compiled`.
+    """
+    with self._lock:
+      functions = self._start(index)
+      del self._started[index]
+      for following in list(self._traced)[:1]:
+        self._start(following)
+      return functions
+
+  def close(self) -> None:
+    """Waits for what is being compiled; what is not yet begun never is."""
+    self._pool.shutdown(wait=True, cancel_futures=True)
+
+  def _start(self, index: int) -> program_lib.Functions:
+    if index not in self._started:
+      traced = self._traced.pop(index)
+      # The chunk takes longest to compile, so it goes first.
+      chunk, init, finish = (
+        self._pool.submit(_compile, stage)
+        for stage in (traced.chunk, traced.init, traced.finish)
+      )
+      self._started[index] = program_lib.Functions(init, chunk, finish)
+    return self._started[index]
+
+
+def _compile(traced: jax.stages.Traced) -> jax.stages.Compiled:
+  return traced.lower().compile()

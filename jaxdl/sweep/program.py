@@ -1,0 +1,222 @@
+"""One program: its cells on a mesh of devices, as three compiled functions.
+
+The mesh has one axis, `cells`. `jax.shard_map` gives each device its share of
+the cells; inside a device the arrangement of the plan runs them; inside a cell
+a loop runs the steps of a chunk. The number of steps is an argument, so that a
+last, shorter chunk needs no second compilation.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxdl.sweep import experiment as experiment_lib
+from jaxdl.sweep import planning
+import numpy as np
+
+AXIS = 'cells'
+
+
+class Functions(NamedTuple):
+  """The three functions of a program, at one stage: traced, or compiled.
+
+  Attributes:
+    init: maps seeds and dynamic values to the first states.
+    chunk: maps states (donated), batch indices `[cells, chunk, batch]`, seeds,
+      dynamic values, data, the first step and the number of steps to the next
+      states and metrics `[cells, chunk, ...]`, NaN past the number of steps.
+    finish: maps states, dynamic values and data to scores `[cells]`.
+  """
+
+  init: Any
+  chunk: Any
+  finish: Any
+
+
+class Shapes(NamedTuple):
+  """What a traced program returns, as nests of `jax.ShapeDtypeStruct`."""
+
+  states: Any  # Each [cells, ...].
+  metrics: dict[str, jax.ShapeDtypeStruct]  # Each [cells, chunk, ...].
+  scores: dict[str, jax.ShapeDtypeStruct]  # Each [cells].
+
+
+def mesh(devices: Sequence[Any]) -> jax.sharding.Mesh:
+  """Returns the mesh of a lane."""
+  return jax.sharding.Mesh(
+    np.array(devices), (AXIS,), axis_types=(jax.sharding.AxisType.Auto,)
+  )
+
+
+def over_cells(lane_mesh: jax.sharding.Mesh) -> jax.sharding.NamedSharding:
+  """Returns the sharding of arrays `[cells, ...]`."""
+  return jax.sharding.NamedSharding(lane_mesh, jax.sharding.PartitionSpec(AXIS))
+
+
+def replicated(lane_mesh: jax.sharding.Mesh) -> jax.sharding.NamedSharding:
+  """Returns the sharding of arrays that every device holds whole."""
+  return jax.sharding.NamedSharding(lane_mesh, jax.sharding.PartitionSpec())
+
+
+def trace(
+  experiment: experiment_lib.Experiment,
+  program: planning.Program,
+  plan: planning.Plan,
+  data: experiment_lib.Data,
+  batch_size: int,
+) -> tuple[Functions, Shapes]:
+  """Traces the functions of a program; nothing is compiled or allocated.
+
+  Args:
+    experiment: the experiment of the program.
+    program: the program.
+    plan: the plan that it belongs to.
+    data: arrays, or their shapes.
+    batch_size: examples in a batch.
+
+  Returns:
+    The functions as `jax.stages.Traced`, and the shapes of what they return.
+
+  Raises:
+    ValueError: a metric is neither `[]` nor `[layer]`, or a score is not `[]`.
+  """
+  cells, lane_mesh = program.padded_cells, mesh(program.devices)
+  by_cell, whole = over_cells(lane_mesh), replicated(lane_mesh)
+  init, chunk, finish = _functions(experiment, plan.arrangement, lane_mesh)
+
+  seeds, dynamic = _shapes((program.seeds, program.dynamic), by_cell)
+  data_shapes = _shapes(data, whole)
+  indices = jax.ShapeDtypeStruct(
+    (cells, plan.chunk_steps, batch_size), jnp.int32, sharding=by_cell
+  )
+  scalar = jax.ShapeDtypeStruct((), jnp.int32, sharding=whole)
+
+  traced_init = init.trace(seeds, dynamic)
+  states = _shapes(traced_init.out_info, by_cell)
+  traced_chunk = chunk.trace(
+    states, indices, seeds, dynamic, data_shapes, scalar, scalar
+  )
+  traced_finish = finish.trace(states, dynamic, data_shapes)
+  shapes = Shapes(
+    states, _shapes(traced_chunk.out_info[1]), _shapes(traced_finish.out_info)
+  )
+  _check(shapes)
+  return Functions(traced_init, traced_chunk, traced_finish), shapes
+
+
+def _check(shapes: Shapes) -> None:
+  for name, metric in shapes.metrics.items():
+    if metric.ndim > 3:
+      raise ValueError(
+        f'metric {name!r} has shape {metric.shape[2:]}; '
+        'a step may record scalars, [], and vectors, [layer]'
+      )
+  for name, score in shapes.scores.items():
+    if score.ndim != 1:
+      raise ValueError(
+        f'score {name!r} has shape {score.shape[1:]}; '
+        'finish may return scalars, []'
+      )
+
+
+def _shapes(tree: Any, sharding: jax.sharding.Sharding | None = None) -> Any:
+  """Replaces arrays by their shapes and dtypes."""
+  return jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(
+      x.shape, jax.dtypes.canonicalize_dtype(x.dtype), sharding=sharding
+    ),
+    tree,
+  )
+
+
+def _functions(experiment, arrangement, lane_mesh) -> Functions:
+  """Returns the jitted functions of a program."""
+  cells, whole = jax.sharding.PartitionSpec(AXIS), jax.sharding.PartitionSpec()
+  by_cell = over_cells(lane_mesh)
+
+  def sharded(function, in_specs, donate=()):
+    mapped = jax.shard_map(
+      function,
+      mesh=lane_mesh,
+      in_specs=in_specs,
+      out_specs=cells,
+      check_vma=False,
+    )
+    return jax.jit(mapped, donate_argnums=donate, out_shardings=by_cell)
+
+  def init(seeds, dynamic):
+    def init_cell(seed, dynamic):
+      return experiment.init(dynamic, _keys(seed)[0])
+
+    return _arrange(init_cell, arrangement)(seeds, dynamic)
+
+  def chunk(states, indices, seeds, dynamic, data, start, count):
+    def chunk_cell(state, indices, seed, dynamic):
+      return _train_chunk(
+        experiment.step, state, indices, seed, dynamic, data, start, count
+      )
+
+    return _arrange(chunk_cell, arrangement)(states, indices, seeds, dynamic)
+
+  def finish(states, dynamic, data):
+    def finish_cell(state, dynamic):
+      return _as_float32(experiment.finish(state, dynamic, data))
+
+    return _arrange(finish_cell, arrangement)(states, dynamic)
+
+  return Functions(
+    init=sharded(init, (cells, cells)),
+    chunk=sharded(
+      chunk, (cells, cells, cells, cells, whole, whole, whole), donate=0
+    ),
+    finish=sharded(finish, (cells, cells, whole)),
+  )
+
+
+def _keys(seed: jax.Array) -> jax.Array:
+  """Returns the keys of a cell: one for `init`, one for the steps."""
+  return jax.random.split(jax.random.key(seed))
+
+
+def _as_float32(metrics: experiment_lib.Metrics) -> experiment_lib.Metrics:
+  return {
+    name: jnp.asarray(value, jnp.float32) for name, value in metrics.items()
+  }
+
+
+def _train_chunk(step_fn, state, indices, seed, dynamic, data, start, count):
+  """Trains one cell for `count` steps, at most those of `indices`."""
+  step_key = _keys(seed)[1]
+
+  def train(state, i):
+    batch = (data.train_images[indices[i]], data.train_labels[indices[i]])
+    key = jax.random.fold_in(step_key, start + i)
+    state, metrics = step_fn(state, batch, dynamic, key)
+    return state, _as_float32(metrics)
+
+  def body(i, carry):
+    state, recorded = carry
+    state, metrics = train(state, i)
+    return state, jax.tree.map(lambda r, m: r.at[i].set(m), recorded, metrics)
+
+  _, shapes = jax.eval_shape(train, state, jnp.int32(0))
+  recorded = jax.tree.map(
+    lambda s: jnp.full((len(indices), *s.shape), jnp.nan, s.dtype), shapes
+  )
+  return jax.lax.fori_loop(0, count, body, (state, recorded))
+
+
+def _arrange(function: Callable, arrangement: str) -> Callable:
+  """Lifts a function of one cell to the cells of one device."""
+
+  def loop(*args):
+    count = len(jax.tree.leaves(args)[0])
+    rows = [function(*jax.tree.map(lambda x: x[i], args)) for i in range(count)]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *rows)
+
+  def in_turn(*args):
+    return jax.lax.map(lambda cell: function(*cell), args)
+
+  arrangements = {'map': in_turn, 'vmap': jax.vmap(function), 'loop': loop}
+  return arrangements[arrangement]

@@ -1,0 +1,416 @@
+"""A sweep on disk: its record, its checkpoints and its plan.
+
+    out/plan.json                        what is being run
+    out/record.zarr/                     the record, zarr format 2
+    out/checkpoints/program-000.msgpack  the train states of a program
+
+A program writes each chunk of steps into files of its own, first the metrics,
+then the checkpoint. A sweep killed at any moment goes on from its checkpoints
+and writes the later chunks again, with the same numbers. The record takes its
+name when the rest is in place: without it, nothing was begun.
+"""
+
+from collections.abc import Iterable, Mapping
+import errno
+import json
+import math
+import pathlib
+import shutil
+from typing import Any, NamedTuple
+
+from jaxdl.sweep import checkpoint as checkpoint_lib
+from jaxdl.sweep import planning
+from jaxdl.sweep import program as program_lib
+import numcodecs
+import numpy as np
+import zarr
+
+FORMAT_VERSION = 1
+RECORD = 'record.zarr'
+_PARTIAL_RECORD = 'record.zarr.partial'
+_PLAN = 'plan.json'
+_CHECKPOINTS = 'checkpoints'
+_FORMAT = 'jaxdl sweep'
+_RESERVED = ('cell', 'step', 'layer', 'steps_done')
+_DIMS = ('cell', 'step', 'layer')
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class StorageError(OSError):
+  """The disk took no more; what was written before is whole."""
+
+
+class Store(NamedTuple):
+  """An open sweep; `create` and `reopen` make one."""
+
+  out: pathlib.Path
+  arrays: dict[str, zarr.Array]
+
+
+def fingerprint(
+  plan: planning.Plan, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+  """Returns what makes a sweep this sweep, as JSON holds it.
+
+  The devices are left out: a sweep may go on with others.
+
+  Args:
+    plan: the plan.
+    settings: what else decides the numbers, by name: data, batch size, ….
+
+  Returns:
+    A nest of dicts, lists and scalars.
+  """
+  content = {
+    'format': _FORMAT,
+    'format_version': FORMAT_VERSION,
+    'settings': dict(settings),
+    'num_steps': plan.num_steps,
+    'chunk_steps': plan.chunk_steps,
+    'axes': axes(plan),
+    'programs': [len(program.cells) for program in plan.programs],
+    'cells': [list(cell.values()) for cell in plan.cells],
+  }
+  return json.loads(json.dumps(content))
+
+
+def axes(plan: planning.Plan) -> dict[str, list]:
+  """Returns the values of each axis, in the order of the record."""
+  cells = plan.cells
+  return {
+    name: list(dict.fromkeys(cell[name] for cell in cells)) for name in cells[0]
+  }
+
+
+def claim(
+  out: str | pathlib.Path,
+  plan: planning.Plan,
+  settings: Mapping[str, Any],
+  *,
+  resume: bool = False,
+  overwrite: bool = False,
+) -> bool:
+  """Checks that a sweep may be written to `out`; changes nothing.
+
+  Args:
+    out: the directory of the sweep.
+    plan: the plan.
+    settings: see `fingerprint`.
+    resume: whether to go on with a sweep that is there.
+    overwrite: whether to replace a sweep that is there.
+
+  Returns:
+    Whether there is a sweep to resume.
+
+  Raises:
+    ValueError: `out` is not a directory or holds what was not asked for, or
+      the sweep in it is another one.
+  """
+  out = pathlib.Path(out)
+  if resume and overwrite:
+    raise ValueError('--resume and --overwrite exclude each other; give one')
+  if not out.exists():
+    return False
+  if not out.is_dir():
+    raise ValueError(f'{out} is a file; give a directory as --out')
+  if not any(out.iterdir()):
+    return False
+  if not _is_ours(out):
+    raise ValueError(f'{out} holds files that are no sweep; give another --out')
+  if overwrite or not (out / RECORD).exists():
+    return False
+  if not resume:
+    raise ValueError(
+      f'{out} holds a sweep already; use --resume to go on with it, '
+      '--overwrite to replace it, or another --out'
+    )
+  _check_same(out, fingerprint(plan, settings))
+  return True
+
+
+def _is_ours(out: pathlib.Path) -> bool:
+  """Returns whether a sweep wrote to a directory."""
+  marks = ((_PLAN, _FORMAT), (f'{RECORD}/.zattrs', 'cell_axes'))
+  return (out / _PARTIAL_RECORD).exists() or any(
+    (out / name).exists() and mark in (out / name).read_text(errors='replace')
+    for name, mark in marks
+  )
+
+
+def _check_same(out: pathlib.Path, wanted: dict[str, Any]) -> None:
+  """Raises a ValueError if the sweep in `out` is another one."""
+  remedy = 'use --overwrite to replace it, or another --out'
+  try:
+    found = json.loads((out / _PLAN).read_text())
+  except (OSError, ValueError) as error:
+    raise ValueError(
+      f'cannot resume {out}: its {_PLAN} is missing or damaged; {remedy}'
+    ) from error
+  differences = list(_differences(found, wanted))
+  if differences:
+    raise ValueError(
+      f'cannot resume {out}: {"; ".join(differences)}; '
+      f'give the values it was begun with, {remedy}'
+    )
+
+
+def _differences(found: Any, wanted: Any) -> Iterable[str]:
+  """Yields one phrase for each entry that differs."""
+  for name in {**found, **wanted}:
+    was, now = found.get(name), wanted.get(name)
+    if was == now:
+      continue
+    if isinstance(was, dict) and isinstance(now, dict):
+      yield from _differences(was, now)
+    elif name in ('cells', 'programs'):
+      if found.get('axes') == wanted.get('axes'):
+        yield f'its {name} are others'
+    else:
+      yield f'{name} was {was!r}, is {now!r}'
+
+
+def create(
+  out: str | pathlib.Path,
+  plan: planning.Plan,
+  shapes: Iterable[program_lib.Shapes],
+  settings: Mapping[str, Any],
+  attributes: Mapping[str, Any],
+) -> Store:
+  """Makes an empty record, in place of an older sweep; call `claim` first.
+
+  Args:
+    out: the directory of the sweep; made if it is missing.
+    plan: the plan.
+    shapes: what each program records.
+    settings: see `fingerprint`.
+    attributes: attributes of the record.
+
+  Returns:
+    The store.
+
+  Raises:
+    ValueError: `out` cannot be written, or programs disagree on a metric.
+    StorageError: the disk is full.
+  """
+  out = pathlib.Path(out)
+  variables = _variables(plan, shapes)
+  try:
+    _remove(out)
+    (out / _CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+    _create_record(out / _PARTIAL_RECORD, plan, variables, attributes)
+    content = json.dumps(fingerprint(plan, settings), indent=1)
+    (out / _PLAN).write_text(content + '\n')
+    (out / _PARTIAL_RECORD).rename(out / RECORD)
+  except OSError as error:
+    if error.errno in _FULL:
+      raise _storage_error(out, error) from error
+    raise ValueError(
+      f'cannot write to {out}: {error.strerror}; give another --out'
+    ) from error
+  return reopen(out)
+
+
+def reopen(out: str | pathlib.Path) -> Store:
+  """Opens a sweep to go on with it; call `claim` first.
+
+  Args:
+    out: the directory of the sweep.
+
+  Returns:
+    The store.
+  """
+  out = pathlib.Path(out)
+  for partial in out.rglob('*.partial'):
+    partial.unlink()
+  group = zarr.open_group(out / RECORD, mode='r+', zarr_format=2)
+  return Store(out, dict(group.arrays()))
+
+
+def write_chunk(
+  store: Store,
+  program: planning.Program,
+  start: int,
+  metrics: Mapping[str, np.ndarray],
+) -> None:
+  """Writes the metrics of a chunk.
+
+  Args:
+    store: the store.
+    program: the program.
+    start: the first step of the chunk.
+    metrics: arrays `[cells, steps]` or `[cells, steps, layer]`.
+
+  Raises:
+    StorageError: the disk is full.
+  """
+  cells = _cells(program)
+  try:
+    for name, values in metrics.items():
+      stop = start + values.shape[1]
+      layers = tuple(slice(0, size) for size in values.shape[2:])
+      store.arrays[name][(cells, slice(start, stop), *layers)] = values
+    if metrics:
+      store.arrays['steps_done'][cells] = stop
+  except OSError as error:
+    raise _storage_error(store.out, error) from error
+
+
+def write_scores(
+  store: Store,
+  program: planning.Program,
+  scores: Mapping[str, np.ndarray],
+) -> None:
+  """Writes the scores `[cells]` of a program.
+
+  Args:
+    store: the store.
+    program: the program.
+    scores: what `finish` returned.
+
+  Raises:
+    StorageError: the disk is full.
+  """
+  try:
+    for name, values in scores.items():
+      store.arrays[name][_cells(program)] = values
+  except OSError as error:
+    raise _storage_error(store.out, error) from error
+
+
+def save(
+  store: Store,
+  program: planning.Program,
+  checkpoint: checkpoint_lib.Checkpoint,
+) -> None:
+  """Writes the checkpoint of a program.
+
+  Args:
+    store: the store.
+    program: the program.
+    checkpoint: its states, and the step they belong to.
+
+  Raises:
+    StorageError: the disk is full.
+  """
+  try:
+    checkpoint_lib.write(checkpoint_path(store.out, program), checkpoint)
+  except OSError as error:
+    raise _storage_error(store.out, error) from error
+
+
+def checkpoint_path(
+  out: str | pathlib.Path, program: planning.Program
+) -> pathlib.Path:
+  """Returns the file of a program's checkpoint."""
+  name = f'program-{program.number:03d}.msgpack'
+  return pathlib.Path(out) / _CHECKPOINTS / name
+
+
+def is_finished(out: str | pathlib.Path, program: planning.Program) -> bool:
+  """Returns whether a program is trained to its last step.
+
+  Args:
+    out: the directory of the sweep.
+    program: the program.
+
+  Raises:
+    ValueError: its checkpoint is damaged.
+  """
+  checkpoint = checkpoint_lib.read(checkpoint_path(out, program))
+  return checkpoint is not None and checkpoint.finished
+
+
+def _cells(program: planning.Program) -> slice:
+  """Returns where the cells of a program lie in the record."""
+  return slice(program.first_cell, program.first_cell + len(program.cells))
+
+
+def _storage_error(out: pathlib.Path, error: OSError) -> StorageError:
+  return StorageError(
+    f'cannot write to {out}: {error.strerror}; all that was recorded before '
+    'is kept: make room and go on with --resume'
+  )
+
+
+def _remove(out: pathlib.Path) -> None:
+  """Removes a sweep from `out`, and nothing else."""
+  for record in (out / RECORD, out / _PARTIAL_RECORD):
+    if record.exists():
+      shutil.rmtree(record)
+  for path in (out / _CHECKPOINTS).glob('program-*'):
+    path.unlink()
+  (out / _PLAN).unlink(missing_ok=True)
+
+
+def _variables(
+  plan: planning.Plan, shapes: Iterable[program_lib.Shapes]
+) -> dict[str, tuple[int, int]]:
+  """Returns the rank and the number of layers of each variable."""
+  variables: dict[str, tuple[int, int]] = {}
+  reserved = {*_RESERVED, *plan.cells[0]}
+  for program_shapes in shapes:
+    entries = {**program_shapes.metrics, **program_shapes.scores}
+    for name, shape in entries.items():
+      rank, layers = shape.ndim, (*shape.shape, 0, 0)[2]
+      old_rank, old_layers = variables.get(name, (rank, 0))
+      if name in reserved or old_rank != rank:
+        raise ValueError(
+          f'metric {name!r} bears the name of an axis or a dimension, or has '
+          'different ranks in different programs; rename it'
+        )
+      variables[name] = (rank, max(old_layers, layers))
+  return variables
+
+
+def _create_record(
+  path: pathlib.Path,
+  plan: planning.Plan,
+  variables: Mapping[str, tuple[int, int]],
+  attributes: Mapping[str, Any],
+) -> None:
+  """Creates the record; every value is NaN, of every cell no step is done."""
+  group = zarr.open_group(path, mode='w', zarr_format=2)
+  varying = [name for name, values in axes(plan).items() if len(values) > 1]
+  group.attrs.update(
+    {
+      **attributes,
+      'format_version': FORMAT_VERSION,
+      'axes': json.dumps(varying),
+      'cell_axes': json.dumps(list(axes(plan))),
+      'num_steps': plan.num_steps,
+    }
+  )
+  num_cells = len(plan.cells)
+  num_layers = max([layers for _, layers in variables.values()], default=0)
+  for name in axes(plan):
+    values = np.array([cell[name] for cell in plan.cells])
+    _create(group, name, values.shape, values.dtype, None, values)
+  steps = np.arange(plan.num_steps)
+  _create(group, 'step', steps.shape, np.int64, None, steps, dims=('step',))
+  layers = np.arange(1, num_layers + 1)
+  _create(group, 'layer', layers.shape, np.int64, None, layers, ('layer',))
+
+  # Chunks end where programs end, so that each program has its own files.
+  share = math.gcd(*(len(program.cells) for program in plan.programs))
+  shape = (num_cells, plan.num_steps, num_layers)
+  chunks = (share, plan.chunk_steps, num_layers)
+  done = np.zeros(num_cells, np.int32)
+  _create(group, 'steps_done', (num_cells,), np.int32, (share,), done)
+  for name, (rank, _) in variables.items():
+    _create(group, name, shape[:rank], np.float32, chunks[:rank])
+  zarr.consolidate_metadata(group.store, zarr_format=2)
+
+
+def _create(group, name, shape, dtype, chunks, values=None, dims=_DIMS):
+  """Creates one array, in the way that xarray reads."""
+  array = group.create_array(
+    name,
+    shape=shape,
+    dtype=dtype,
+    chunks=chunks or tuple(max(size, 1) for size in shape),
+    compressors=numcodecs.Zstd(level=1, checksum=True),
+    fill_value=np.nan if np.dtype(dtype) == np.float32 else None,
+  )
+  array.attrs['_ARRAY_DIMENSIONS'] = list(dims[: len(shape)])
+  if values is not None and values.size:
+    array[:] = values

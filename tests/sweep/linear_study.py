@@ -1,0 +1,119 @@
+"""A sweep of linear stacks, small enough to run many times in the tests.
+
+Run as a script, it is the process that a test kills and starts again:
+
+  python linear_study.py OUT
+"""
+
+import pathlib
+import sys
+
+import jax
+import jax.numpy as jnp
+from jaxdl import sweep
+import numpy as np
+
+IN_DIM, NUM_CLASSES, NUM_TRAIN, BATCH = 6, 3, 32, 8
+
+
+def data() -> sweep.Data:
+  """Returns random images and labels."""
+  rng = np.random.default_rng(0)
+  images = rng.normal(size=(NUM_TRAIN, IN_DIM)).astype(np.float32)
+  labels = rng.integers(NUM_CLASSES, size=NUM_TRAIN).astype(np.int32)
+  return sweep.Data(images, labels, images[:8], labels[:8])
+
+
+def indices(cell: sweep.Cell, start: int, count: int) -> np.ndarray:
+  """Returns `[count, batch]` examples; a step's are the same in any chunk."""
+  return np.stack(
+    [
+      np.random.default_rng((cell['seed'], step)).integers(
+        NUM_TRAIN, size=BATCH
+      )
+      for step in range(start, start + count)
+    ]
+  )
+
+
+def build(static) -> sweep.Experiment:
+  """Returns a stack of `depth` hidden layers and a readout."""
+  activation = {'relu': jax.nn.relu, 'tanh': jnp.tanh}[static['activation']]
+  depth = static['depth']
+
+  def init(dynamic, key):
+    widths = [IN_DIM] * (depth + 1) + [NUM_CLASSES]
+    keys = jax.random.split(key, depth + 1)
+    return [
+      dynamic['gain'] * jax.random.normal(k, (m, n)) / np.sqrt(m)
+      for k, m, n in zip(keys, widths[:-1], widths[1:], strict=True)
+    ]
+
+  def loss_fn(weights, batch, key):
+    x, labels = batch
+    x = x + 0.1 * jax.random.normal(key, x.shape)
+    for w in weights[:-1]:
+      x = activation(x @ w)
+    log_p = jax.nn.log_softmax(x @ weights[-1])
+    return -jnp.mean(log_p[jnp.arange(len(labels)), labels])
+
+  def step(weights, batch, dynamic, key):
+    loss, grads = jax.value_and_grad(loss_fn)(weights, batch, key)
+    norms = jnp.stack([jnp.linalg.norm(g) for g in grads])
+    rate = dynamic['learning_rate']
+    weights = jax.tree.map(lambda w, g: w - rate * g, weights, grads)
+    return weights, {'loss': loss, 'gradient_norm': norms}
+
+  def finish(weights, dynamic, data):
+    del dynamic
+    batch = (data.test_images, data.test_labels)
+    return {'test_loss': loss_fn(weights, batch, jax.random.key(0))}
+
+  return sweep.Experiment(init, step, finish)
+
+
+def split(cell: sweep.Cell):
+  """Activation and depth change the program; the rest enters as arrays."""
+  static = {name: cell[name] for name in ('activation', 'depth')}
+  dynamic = {name: cell[name] for name in ('gain', 'learning_rate')}
+  return static, dynamic
+
+
+def grid(**axes) -> sweep.Grid:
+  """Returns the grid of the study; `axes` replace its own."""
+  return sweep.Grid(
+    {
+      'activation': ['relu', 'tanh'],
+      'depth': [2],
+      'gain': [1.0],
+      'learning_rate': [0.1, 0.01],
+      'seed': [0, 1],
+      **axes,
+    }
+  )
+
+
+def plan(
+  axes=None, *, num_devices=1, num_steps=10, chunk_steps=4, arrangement=None
+) -> sweep.Plan:
+  """Plans the study on the first devices."""
+  return sweep.plan(
+    grid(**(axes or {})).cells(),
+    split,
+    devices=jax.devices()[:num_devices],
+    num_steps=num_steps,
+    chunk_steps=chunk_steps,
+    arrangement=arrangement,
+  )
+
+
+def run(study: sweep.Plan, out: str | pathlib.Path, **options):
+  """Runs the study."""
+  return sweep.run(study, build, data(), indices, out, **options)
+
+
+if __name__ == '__main__':
+  jax.config.update('jax_num_cpu_devices', 2)
+  run(
+    plan(num_devices=2, num_steps=600, chunk_steps=3), sys.argv[1], resume=True
+  )
