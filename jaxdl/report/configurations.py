@@ -1,6 +1,6 @@
 """Configurations: the cells that differ in nothing but their seed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import json
 from typing import Any, NamedTuple
 
@@ -80,6 +80,26 @@ def configurations(dataset: xr.Dataset) -> list[Configuration]:
   ]
 
 
+def panel_axis(dataset: xr.Dataset) -> str:
+  """The axis that panels and map rows are for; '' if one axis or none varies.
+
+  The activation alone keeps its panels even if no other axis varies.
+  """
+  names = varying_axes(dataset)
+  if 'activation' in names:
+    return 'activation'
+  return names[0] if len(names) > 1 else ''
+
+
+def combinations(
+  dataset: xr.Dataset, names: Sequence[str]
+) -> list[dict[str, Any]]:
+  """Lists the combinations of some axes' values, in the grid's order."""
+  columns = [dataset[name].values.tolist() for name in names]
+  keys = dict.fromkeys(zip(*columns, strict=True)) if names else {(): None}
+  return [dict(zip(names, key, strict=True)) for key in keys]
+
+
 def text(value: Any) -> str:
   """Writes an axis' value: numbers as short as they can be."""
   return value if isinstance(value, str) else f'{value:g}'
@@ -92,3 +112,11 @@ def label(values: Mapping[str, Any]) -> str:
     for axis, value in values.items()
   ]
   return ', '.join(parts) or 'the only configuration'
+
+
+def treatment(values: Mapping[str, Any]) -> str:
+  """Writes only what is not `none`: `norm=batch + clip=norm:1.0`."""
+  parts = [
+    label({axis: value}) for axis, value in values.items() if value != NONE
+  ]
+  return ' + '.join(parts) or ('no cure' if values else 'all')
