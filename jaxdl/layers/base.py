@@ -1,0 +1,70 @@
+"""The type that every layer has, and what layers share."""
+
+from collections.abc import Callable, Mapping
+import difflib
+from typing import Any, NamedTuple, TypeVar
+
+import jax
+
+Array = jax.Array
+Key = jax.Array  # A typed PRNG key, from `jax.random.key`.
+Scalar = float | jax.Array  # A number, or a traced array of shape [].
+Shape = tuple[int, ...]
+Params = Any  # A nest of arrays; `()` where there is none.
+State = Any  # A nest of arrays; `()` where there is none.
+
+_Value = TypeVar('_Value')
+
+
+class Layer(NamedTuple):
+  """A layer, as a pair of pure functions.
+
+  Attributes:
+    init: `init(key, in_shape) -> (out_shape, params, state)`; the shapes are
+      without the batch axis.
+    apply: `apply(params, state, x, *, train=False, key=None) -> (y, state)`;
+      `x` has a leading batch axis.
+  """
+
+  init: Callable[[Key, Shape], tuple[Shape, Params, State]]
+  apply: Callable[..., tuple[Array, State]]
+
+
+def require_key(key: Key | None, name: str) -> Key:
+  """Returns the key of a layer that is random in training.
+
+  Raises:
+    ValueError: if there is none.
+  """
+  if key is None:
+    raise ValueError(
+      f'{name} is random in training: pass apply(..., train=True, key=key) a '
+      'key from jax.random.key(seed).'
+    )
+  return key
+
+
+def choose(kind: str, name: str, table: Mapping[str, _Value]) -> _Value:
+  """Returns `table[name]`.
+
+  Raises:
+    ValueError: if the name isn't in the table; lists those that are.
+  """
+  if name in table:
+    return table[name]
+  close = difflib.get_close_matches(name, table, n=1)
+  hint = f' Did you mean {close[0]!r}?' if close else ''
+  raise ValueError(
+    f'Unknown {kind} {name!r}; choose one of: {", ".join(table)}.{hint}'
+  )
+
+
+def require_positive(name: str, value: int) -> int:
+  """Returns a size.
+
+  Raises:
+    ValueError: if it is less than 1.
+  """
+  if value < 1:
+    raise ValueError(f'{name} must be at least 1, got {value}.')
+  return value

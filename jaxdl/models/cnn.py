@@ -1,0 +1,75 @@
+"""The convolutional network of constant width and resolution."""
+
+from jaxdl import layers
+from jaxdl.layers import base
+from jaxdl.layers import initializers
+from jaxdl.models import stack
+
+
+def cnn(
+  *,
+  depth: int,
+  width: int,
+  num_classes: int,
+  activation: base.Layer,
+  norm: str = 'none',
+  shortcut: str = 'none',
+  kernel_size: int = 3,
+  stem_strides: int = 1,
+  weight_init: initializers.Initializer | None = None,
+  bias_init: initializers.Initializer | None = None,
+  use_bias: bool = True,
+  residual_scale: base.Scalar = 1.0,
+  gate_bias: base.Scalar = -2.0,
+) -> base.Layer:
+  """A stack of convolutions, from `[height, width, channels]` to logits.
+
+  Each of the `depth` layers is a convolution with 'SAME' padding, then
+  normalization, then activation. A shortcut leads past each but the first. The
+  readout averages over space, then is dense. Scopes, and the layout of params,
+  are those of `jaxdl.models.stack`; the readout's are `readout/pool` and
+  `readout/dense`. Constant width with delta-orthogonal or normal weights is the
+  setting of Xiao et al., 2018, https://arxiv.org/abs/1806.05393.
+
+  Args:
+    depth: number of convolutions, at least 1.
+    width: channels of each layer.
+    num_classes: number of logits.
+    activation: layer of the activation, such as `layers.activation('relu')`.
+    norm: one of `stack.NORMS`.
+    shortcut: one of `stack.SHORTCUTS`.
+    kernel_size: height and width of each kernel.
+    stem_strides: strides of the first convolution.
+    weight_init: of the convolutions and the readout, but not of a highway's
+      gate; lecun by default.
+    bias_init: of the same layers; zeros by default.
+    use_bias: whether the layers before the readout have a bias.
+    residual_scale: of the branch beside an identity shortcut.
+    gate_bias: initial bias of a highway's gate.
+
+  Raises:
+    ValueError: if a size is less than 1, or a name is unknown.
+  """
+  base.require_positive('width', width)
+  base.require_positive('num_classes', num_classes)
+
+  def block(strides):
+    conv = layers.conv(
+      width,
+      kernel_size,
+      strides=strides,
+      use_bias=use_bias,
+      weight_init=weight_init,
+      bias_init=bias_init,
+    )
+    return stack.block('conv', conv, norm, activation)
+
+  hidden = stack.with_shortcut(
+    block(1), shortcut, residual_scale=residual_scale, gate_bias=gate_bias
+  )
+  readout = layers.serial(
+    layers.global_avg_pool(),
+    layers.dense(num_classes, weight_init=weight_init, bias_init=bias_init),
+    names=('pool', 'dense'),
+  )
+  return stack.stack(block(stem_strides), hidden, readout, depth=depth)

@@ -1,0 +1,137 @@
+"""The deep homogeneous stack: a stem, repeated hidden layers and a readout.
+
+All architectures here are stacks, so a study names their layers alike. Scopes,
+where `->` marks the scan over the hidden layers, whose statistics have a
+leading layer axis:
+
+  stem/linear, stem/norm, stem/activation          layer 1
+  hidden -> layer/linear, layer/norm, layer/activation    layers 2..depth
+  hidden -> layer                                  their outputs, after the
+                                                   shortcut
+  hidden -> layer/gate                             of highway
+  readout                                          the logits
+
+`linear` stands for `dense` in an MLP and `conv` in a CNN; `norm` is absent
+without one. No shortcut adds a level: a branch keeps its scopes. A scope of the
+layer's kind lies within: `stem/activation/relu`, `stem/dense/dense`.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from jaxdl import layers
+from jaxdl.layers import base
+
+
+class Stack(NamedTuple):
+  """What a stack holds of each of its parts: params, state, or gradients.
+
+  Attributes:
+    stem: of layer 1.
+    hidden: of layers 2..depth, stacked on a leading axis of size depth - 1.
+    readout: of the last layer.
+  """
+
+  stem: base.Params
+  hidden: base.Params
+  readout: base.Params
+
+
+_NORMS: dict[str, Callable[[], base.Layer] | None] = {
+  'none': None,
+  'batch': layers.batch_norm,
+  'batch_plain': lambda: layers.batch_norm(use_scale=False, use_bias=False),
+  'layer': layers.layer_norm,
+}
+
+SHORTCUTS = ('none', 'identity', 'highway')
+NORMS = tuple(_NORMS)
+
+
+def block(
+  linear_name: str,
+  linear: base.Layer,
+  norm: str,
+  activation: base.Layer,
+) -> base.Layer:
+  """One layer of a stack: linear, then normalization, then activation.
+
+  Args:
+    linear_name: the scope of the linear layer.
+    linear: the dense layer or convolution.
+    norm: one of `NORMS`; 'batch_plain' has no scale and shift.
+    activation: the layer of the activation.
+
+  Raises:
+    ValueError: if the normalization is unknown.
+  """
+  norm_fn = base.choose('norm', norm, _NORMS)
+  if norm_fn is None:
+    return layers.serial(linear, activation, names=(linear_name, 'activation'))
+  names = (linear_name, 'norm', 'activation')
+  return layers.serial(linear, norm_fn(), activation, names=names)
+
+
+def with_shortcut(
+  layer: base.Layer,
+  shortcut: str,
+  *,
+  residual_scale: base.Scalar = 1.0,
+  gate_bias: base.Scalar = -2.0,
+) -> base.Layer:
+  """Leads a shortcut past a layer that keeps the shape of its input.
+
+  Args:
+    layer: the branch.
+    shortcut: 'none', 'identity' (x + residual_scale * layer(x)) or 'highway'.
+    residual_scale: of the branch beside an identity; it may be traced.
+    gate_bias: initial bias of a highway's gate; it may be traced.
+
+  Raises:
+    ValueError: if the shortcut is unknown.
+  """
+  shortcuts = {
+    'none': lambda: layer,
+    'identity': lambda: layers.residual(layer, scale=residual_scale),
+    'highway': lambda: layers.highway(layer, gate_bias=gate_bias),
+  }
+  return base.choose('shortcut', shortcut, shortcuts)()
+
+
+def stack(
+  stem: base.Layer,
+  hidden: base.Layer,
+  readout: base.Layer,
+  *,
+  depth: int,
+) -> base.Layer:
+  """Joins a stem, `depth - 1` hidden layers and a readout.
+
+  Params and state are a `Stack`; so are gradients, hence.
+
+  Args:
+    stem: layer 1, from the input to the width of the hidden layers.
+    hidden: the layer that is repeated.
+    readout: from the last hidden layer to the logits.
+    depth: layers before the readout; 1 means the stem alone.
+
+  Raises:
+    ValueError: if the depth is less than 1.
+  """
+  base.require_positive('depth', depth)
+  whole = layers.serial(
+    stem,
+    layers.repeat(hidden, depth - 1),
+    readout,
+    names=Stack._fields,
+  )
+
+  def init(key, in_shape):
+    out_shape, params, state = whole.init(key, in_shape)
+    return out_shape, Stack(*params), Stack(*state)
+
+  def apply(params, state, x, *, train=False, key=None):
+    y, state = whole.apply(params, state, x, train=train, key=key)
+    return y, Stack(*state)
+
+  return base.Layer(init, apply)
