@@ -1,0 +1,82 @@
+"""Reports: a record and its diagnosis as tables, words, figures and a page."""
+
+from collections.abc import Callable
+import os
+import pathlib
+
+from jaxdl.report import tables
+from jaxdl.report import words
+import rich.console
+import xarray as xr
+
+
+def write(
+  record: xr.Dataset, diagnosis: xr.Dataset, out_dir: str | os.PathLike[str]
+) -> list[pathlib.Path]:
+  """Writes a report.
+
+  Writes `summary.csv`; the figures `gradient_profile`, `activation_profile`,
+  `training_curves` and `overview`, each as `.png` and `.svg`; and
+  `report.html`, a page that needs nothing but itself. Each file appears whole
+  or not at all.
+
+  Args:
+    record: a record (see `docs/architecture.md`).
+    diagnosis: what `jaxdl.diagnose` says of it.
+    out_dir: where to write; made if need be.
+
+  Returns:
+    The paths written.
+  """
+  # Here, so that a summary on the terminal need not wait for them.
+  from jaxdl.report import figures
+  from jaxdl.report import page
+
+  out_dir = pathlib.Path(out_dir)
+  out_dir.mkdir(parents=True, exist_ok=True)
+  frame = tables.summary(diagnosis)
+  paths = [_replace(out_dir / 'summary.csv', _text(tables.csv(frame)))]
+  for name, figure in figures.all_figures(record, frame):
+    for suffix in ('.png', '.svg'):
+      save = lambda path: figures.save(figure, path)
+      paths.append(_replace(out_dir / f'{name}{suffix}', save))
+  html = page.render(record, diagnosis, frame)
+  paths.append(_replace(out_dir / 'report.html', _text(html)))
+  return paths
+
+
+def print_summary(
+  record: xr.Dataset, diagnosis: xr.Dataset, console: rich.console.Console
+) -> None:
+  """Prints the table and the answer in words.
+
+  Args:
+    record: a record (see `docs/architecture.md`).
+    diagnosis: what `jaxdl.diagnose` says of it.
+    console: where to; of one that is no terminal, 100 columns are used.
+  """
+  del record  # What is printed is in the diagnosis.
+  width = console.width if console.is_terminal else max(console.width, 100)
+  frame = tables.summary(diagnosis)
+  table = tables.terminal(diagnosis, frame, width)
+  console.print(table, width=width, crop=False)
+  for paragraph in words.answer(diagnosis, frame):
+    console.print()
+    console.print(paragraph, width=width, markup=False, highlight=False)
+
+
+def _text(content: str) -> Callable[[pathlib.Path], object]:
+  return lambda path: path.write_text(content, encoding='utf-8')
+
+
+def _replace(
+  path: pathlib.Path, save: Callable[[pathlib.Path], object]
+) -> pathlib.Path:
+  """Saves to a temporary name beside `path`, then renames."""
+  temporary = path.with_name(f'.{path.stem}.{os.getpid()}{path.suffix}')
+  try:
+    save(temporary)
+    os.replace(temporary, path)
+  finally:
+    temporary.unlink(missing_ok=True)
+  return path

@@ -1,0 +1,141 @@
+// The plots: profiles over depth, layer by step, training curves.
+
+// Okabe & Ito, "Color Universal Design", 2008; the first follows the theme.
+const PALETTE = ['', '#e69f00', '#0072b2', '#d55e00', '#009e73', '#56b4e9',
+  '#cc79a7', '#b8a800'];
+const DASHES = ['solid', 'dash', 'dot', 'dashdot'];
+const CONFIG = {responsive: true, displaylogo: false, modeBarButtonsToRemove:
+  ['select2d', 'lasso2d', 'autoScale2d']};
+
+const css = name =>
+  getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+// Plotly reads a subset of HTML in its labels; ours are plain text.
+const plain = text => String(text)
+  .replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+
+function axisOf(title, log, extra = {}) {
+  return {
+    title: {text: title}, type: log ? 'log' : 'linear', exponentformat: 'power',
+    gridcolor: css('--line'), linecolor: css('--line'), zeroline: false,
+    automargin: true, ...extra,
+  };
+}
+
+function layoutOf(xaxis, yaxis, extra = {}) {
+  return {
+    paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
+    font: {color: css('--text'), size: 13}, hovermode: 'closest',
+    hoverlabel: {
+      bgcolor: css('--panel'), bordercolor: css('--line'), namelength: -1,
+      font: {color: css('--text')},
+    },
+    margin: {l: 60, r: 16, t: 12, b: 48}, xaxis, yaxis,
+    legend: {orientation: 'h', y: -0.2, yanchor: 'top', x: 0},
+    ...extra,
+  };
+}
+
+// The style of a configuration: by its value of the facet chosen.
+function styleOf(configuration) {
+  const facet = FACETS.find(f => f.name === state.colour);
+  const value = facetValue(configuration, facet.name);
+  const at = facet.values.indexOf(value);
+  return {
+    value, at,
+    color: PALETTE[at % PALETTE.length] || css('--text'),
+    dash: DASHES[Math.floor(at / PALETTE.length) % DASHES.length],
+  };
+}
+
+function tracesOf(x, runsOf, log) {
+  const named = new Set();
+  const configurations = shown()
+    .map(c => ({c, style: styleOf(c)}))
+    .sort((a, b) => a.style.at - b.style.at);
+  return configurations.map(({c, style}) => {
+    const y = median(runsOf(c));
+    const isChosen = c === chosen();
+    const first = !named.has(style.value);
+    named.add(style.value);
+    return {
+      type: 'scatter', mode: x.length > 1 ? 'lines' : 'markers', x,
+      // A logarithm has no zero.
+      y: log ? y.map(value => value > 0 ? value : null) : y,
+      name: plain(style.value), legendgroup: plain(style.value),
+      showlegend: first, legendrank: style.at,
+      opacity: isChosen ? 1 : 0.75,
+      line: {color: style.color, dash: style.dash, width: isChosen ? 5 : 1.7},
+      hovertemplate: `${plain(nameOf(c))}<br>%{y:.3g}<extra></extra>`,
+    };
+  });
+}
+
+const statisticShown = () =>
+  DATA.statistics.find(s => s.name === state.statistic);
+
+function drawProfile() {
+  const statistic = statisticShown();
+  const traces = tracesOf(DATA.layers, c => c.cells.map(
+    cell => layerValues(statistic, cell, state.step)), statistic.log);
+  const layout = layoutOf(
+    axisOf('layer', false, {dtick: DATA.layers.length > 12 ? undefined : 1}),
+    axisOf(statistic.label, statistic.log, rangeOf(statistic)),
+    {uirevision: statistic.name});
+  return Plotly.react('profile', traces, layout, CONFIG);
+}
+
+// One range for all steps, so that moving the slider moves the lines alone.
+function rangeOf(statistic) {
+  if (!statistic.log) return {range: [-0.02, 1.02], tickformat: '.0%'};
+  const margin = 0.04 * (statistic.high - statistic.low) || 0.5;
+  return {range: [statistic.low - margin, statistic.high + margin]};
+}
+
+function drawHeat() {
+  const statistic = statisticShown();
+  const cell = chosen().cells[state.cell];
+  const columns = DATA.steps.map((_, step) =>
+    layerValues(statistic, cell, step));
+  const layers = DATA.layers.filter((_, i) =>
+    columns.some(column => column[i] !== null));
+  const pick = read => layers.map((_, i) =>
+    columns.map(column => column[i] === null ? null : read(column[i])));
+  const scaled = value => statistic.log ? Math.log10(value) : value;
+  const known = value =>
+    Number.isFinite(value) && (value > 0 || !statistic.log)
+      ? scaled(value) : null;
+  const special = value => !Number.isFinite(value) ? 1
+    : value === 0 && statistic.log ? 0 : null;
+  const common = {type: 'heatmap', x: DATA.steps, y: layers};
+  const words = value => !Number.isFinite(value) ? 'not finite'
+    : value === 0 ? 'zero' : Number(value).toPrecision(3);
+  const hover = {
+    customdata: pick(words), hovertemplate:
+      'step %{x}, layer %{y}<br>%{customdata}<extra></extra>',
+  };
+  const scale = {
+    title: {text: statistic.label, side: 'right'}, thickness: 14,
+    ...(statistic.log ? {tickprefix: '10<sup>', ticksuffix: '</sup>'}
+      : {tickformat: '.0%'}),
+  };
+  const traces = [
+    {...common, ...hover, z: pick(known), colorscale: 'Cividis',
+      colorbar: scale,
+      ...(statistic.log ? {} : {zmin: 0, zmax: 1})},
+    {...common, ...hover, z: pick(special), zmin: 0, zmax: 1, showscale: false,
+      colorscale: [[0, '#8c8c8c'], [1, '#d62728']]},
+  ];
+  return Plotly.react('heat', traces,
+    layoutOf(axisOf('step', false), axisOf('layer', false)), CONFIG);
+}
+
+function drawCurves() {
+  const curve = DATA.curves.find(c => c.name === state.curve);
+  const traces = tracesOf(DATA.curveSteps,
+    c => c.cells.map(cell => curveValues(curve, cell)), curve.log);
+  return Plotly.react('curves', traces,
+    layoutOf(axisOf('step', false), axisOf(curve.label, curve.log,
+      curve.log ? {} : {tickformat: '.0%'}),
+    {uirevision: curve.name}), CONFIG);
+}
