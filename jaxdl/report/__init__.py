@@ -60,9 +60,11 @@ def print_summary(
   frame = tables.summary(diagnosis)
   table = tables.terminal(diagnosis, frame, width)
   console.print(table, width=width, crop=False)
-  for paragraph in words.answer(diagnosis, frame):
+  for passage in words.answer(diagnosis, frame):
     console.print()
-    console.print(paragraph, width=width, markup=False, highlight=False)
+    lines = [passage.text, *(f'- {item}' for item in passage.items)]
+    for line in filter(None, lines):
+      console.print(line, width=width, markup=False, highlight=False)
 
 
 def _text(content: str) -> Callable[[pathlib.Path], object]:

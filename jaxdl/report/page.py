@@ -38,7 +38,7 @@ def render(
   data = record.attrs.get('data', 'unnamed data')
   parts = {
     'title': _escaped(f'Gradient flow: {data}'),
-    'answer': ''.join(f'<p>{_escaped(text)}</p>' for text in answer),
+    'answer': ''.join(_passage(passage) for passage in answer),
     'settings': _settings(record, diagnosis),
     'style': _read('page.css'),
     'plotly': _inline(offline.get_plotlyjs()),
@@ -55,6 +55,12 @@ def to_json(value: Any) -> str:
   for character in '<>&':
     text = text.replace(character, f'\\u{ord(character):04x}')
   return text
+
+
+def _passage(passage: words.Passage) -> str:
+  items = ''.join(f'<li>{_escaped(item)}</li>' for item in passage.items)
+  text = f'<p>{_escaped(passage.text)}</p>' if passage.text else ''
+  return text + (f'<ul>{items}</ul>' if items else '')
 
 
 def _settings(record: xr.Dataset, diagnosis: xr.Dataset) -> str:

@@ -1,11 +1,18 @@
 // The plots: profiles over depth, layer by step, training curves.
 
-// Okabe & Ito, "Color Universal Design", 2008; the first follows the theme.
-const PALETTE = ['', '#e69f00', '#0072b2', '#d55e00', '#009e73', '#56b4e9',
-  '#cc79a7', '#b8a800'];
+// Okabe & Ito, "Color Universal Design", 2008; lighter where the page is dark.
+const PALETTES = {
+  light: ['#000000', '#e69f00', '#0072b2', '#d55e00', '#009e73', '#56b4e9',
+    '#cc79a7', '#9a8c00'],
+  dark: ['#ffffff', '#f2b134', '#4c9be8', '#ff7f4d', '#2fc596', '#a3dcff',
+    '#e9a1cc', '#f0e442'],
+};
 const DASHES = ['solid', 'dash', 'dot', 'dashdot'];
-const CONFIG = {responsive: true, displaylogo: false, modeBarButtonsToRemove:
-  ['select2d', 'lasso2d', 'autoScale2d']};
+// Only buttons that ask nothing of a server.
+const CONFIG = {
+  responsive: true, displaylogo: false,
+  modeBarButtons: [['toImage'], ['zoom2d', 'pan2d', 'resetScale2d']],
+};
 
 const css = name =>
   getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -16,7 +23,7 @@ const plain = text => String(text)
 
 function axisOf(title, log, extra = {}) {
   return {
-    title: {text: title}, type: log ? 'log' : 'linear', exponentformat: 'power',
+    title: {text: title, standoff: 10}, type: log ? 'log' : 'linear', exponentformat: 'power',
     gridcolor: css('--line'), linecolor: css('--line'), zeroline: false,
     automargin: true, ...extra,
   };
@@ -30,7 +37,9 @@ function layoutOf(xaxis, yaxis, extra = {}) {
       bgcolor: css('--panel'), bordercolor: css('--line'), namelength: -1,
       font: {color: css('--text')},
     },
-    margin: {l: 60, r: 16, t: 12, b: 48}, xaxis, yaxis,
+    margin: {l: 64, r: 16, t: 34, b: 48}, xaxis, yaxis,
+    modebar: {bgcolor: 'rgba(0,0,0,0)', color: css('--muted'),
+      activecolor: css('--accent')},
     legend: {orientation: 'h', y: -0.2, yanchor: 'top', x: 0},
     ...extra,
   };
@@ -41,10 +50,11 @@ function styleOf(configuration) {
   const facet = FACETS.find(f => f.name === state.colour);
   const value = facetValue(configuration, facet.name);
   const at = facet.values.indexOf(value);
+  const palette = PALETTES[isDark() ? 'dark' : 'light'];
   return {
     value, at,
-    color: PALETTE[at % PALETTE.length] || css('--text'),
-    dash: DASHES[Math.floor(at / PALETTE.length) % DASHES.length],
+    color: palette[at % palette.length],
+    dash: DASHES[Math.floor(at / palette.length) % DASHES.length],
   };
 }
 
@@ -64,7 +74,7 @@ function tracesOf(x, runsOf, log) {
       y: log ? y.map(value => value > 0 ? value : null) : y,
       name: plain(style.value), legendgroup: plain(style.value),
       showlegend: first, legendrank: style.at,
-      opacity: isChosen ? 1 : 0.75,
+      opacity: isChosen ? 1 : 0.85,
       line: {color: style.color, dash: style.dash, width: isChosen ? 5 : 1.7},
       hovertemplate: `${plain(nameOf(c))}<br>%{y:.3g}<extra></extra>`,
     };
@@ -134,8 +144,11 @@ function drawCurves() {
   const curve = DATA.curves.find(c => c.name === state.curve);
   const traces = tracesOf(DATA.curveSteps,
     c => c.cells.map(cell => curveValues(curve, cell)), curve.log);
-  return Plotly.react('curves', traces,
-    layoutOf(axisOf('step', false), axisOf(curve.label, curve.log,
-      curve.log ? {} : {tickformat: '.0%'}),
-    {uirevision: curve.name}), CONFIG);
+  const values = traces.flatMap(trace => trace.y.filter(y => y !== null));
+  const decades = curve.log && values.length > 0
+    && Math.max(...values) > 100 * Math.min(...values);
+  const yaxis = axisOf(curve.label, decades,
+    curve.log ? {} : {tickformat: '.0%'});
+  return Plotly.react('curves', traces, layoutOf(axisOf('step', false), yaxis,
+    {uirevision: curve.name + decades}), CONFIG);
 }

@@ -38,7 +38,7 @@ const decadesAt = (when, bound) => ({
   text: c => decades(number(c, `decades_${when}`), c[bound]),
 });
 
-const COLUMNS = [
+const ALL_COLUMNS = [
   ...DATA.axes.map(axis => ({
     key: `axis.${axis.name}`, title: axis.name, left: true, axis: true,
     sort: c => axis.values.indexOf(c.values[axis.name]),
@@ -75,6 +75,9 @@ const COLUMNS = [
     sort: c => number(c, 'nonfinite_step'), text: firstNotFinite,
   },
 ];
+// Columns that say nothing of any configuration are left out.
+const COLUMNS = ALL_COLUMNS.filter(column =>
+  DATA.configurations.some(c => column.text(c) !== '–'));
 
 function compare(a, b) {
   if (typeof a === 'string') return a.localeCompare(b);
@@ -94,8 +97,10 @@ function sorted(configurations) {
 
 function drawHead(update) {
   const row = element('tr');
-  const first = element('th', {class: 'left narrow-only', scope: 'col'},
-    element('button', {type: 'button'}, 'configuration'));
+  const first = element('th', {class: 'left', scope: 'col'},
+    element('button', {type: 'button', 'aria-label': 'best first'},
+      element('span', {class: 'narrow'}, 'configuration'),
+      element('span', {class: 'wide', title: 'best first'}, '↺')));
   first.firstChild.onclick = () => { state.sort = ''; update(); };
   row.append(first);
   for (const column of COLUMNS) {
@@ -131,9 +136,12 @@ function drawBody(choose) {
   const rows = sorted(shown()).map(c => {
     const index = DATA.configurations.indexOf(c);
     const selected = index === state.row;
-    const button = element('button', {type: 'button'}, nameOf(c));
-    const row = element('tr', {'aria-selected': selected},
-      element('th', {class: 'left narrow-only', scope: 'row'}, button));
+    const button = element('button',
+      {type: 'button', 'aria-label': nameOf(c)},
+      element('span', {class: 'narrow'}, nameOf(c)),
+      element('span', {class: 'wide', 'aria-hidden': 'true'}, '›'));
+    const row = element('tr', selected ? {'aria-current': 'true'} : {},
+      element('th', {class: 'left', scope: 'row'}, button));
     for (const column of COLUMNS) {
       const names = [column.left ? 'left' : '', column.axis ? 'wide' : '',
         column.style ? column.style(c) : ''];

@@ -1,7 +1,7 @@
 """Words: what a record says, in sentences computed from it."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxdl.report import configurations
 import numpy as np
@@ -13,7 +13,14 @@ _POINT = 0.01  # A difference in accuracy that counts.
 _ALWAYS = 0.9  # Share of the steps at which a clip binds "nearly always".
 
 
-def answer(diagnosis: xr.Dataset, frame: pd.DataFrame) -> list[str]:
+class Passage(NamedTuple):
+  """A paragraph, and what it lists, if anything."""
+
+  text: str
+  items: Sequence[str] = ()
+
+
+def answer(diagnosis: xr.Dataset, frame: pd.DataFrame) -> list[Passage]:
   """Says what happened, and which cures worked, by how much.
 
   Args:
@@ -21,17 +28,17 @@ def answer(diagnosis: xr.Dataset, frame: pd.DataFrame) -> list[str]:
     frame: its `tables.summary`.
 
   Returns:
-    Paragraphs of plain text.
+    Passages of plain text.
   """
-  paragraphs = [
-    overview(diagnosis, frame),
-    without_cures(diagnosis, frame),
-    ' '.join(rescues(diagnosis, frame)),
-    ' '.join(effects(diagnosis)),
-    hidden_learning_rates(frame),
-    limits(diagnosis),
+  passages = [
+    Passage(overview(diagnosis, frame)),
+    Passage(without_cures(diagnosis, frame), rescues(diagnosis, frame)),
+    Passage('Against none, all else equal:', effects(diagnosis)),
+    Passage('Median test accuracy:', rankings(diagnosis)),
+    Passage(hidden_learning_rates(frame)),
+    Passage(limits(diagnosis)),
   ]
-  return [paragraph for paragraph in paragraphs if paragraph]
+  return [p for p in passages if p.items or not p.text.endswith(':') and p.text]
 
 
 def overview(diagnosis: xr.Dataset, frame: pd.DataFrame) -> str:
@@ -140,22 +147,25 @@ def _rescue(diagnosis, frame, row, cures) -> str:
 
 
 def effects(diagnosis: xr.Dataset) -> list[str]:
-  """Compares values of each axis over cells that are equal in all others."""
-  cures = configurations.cures(diagnosis)
-  against_none = [
+  """Compares each cure with none, over cells equal in all other axes."""
+  found = [
     _effect(diagnosis, axis, value)
-    for axis in cures
+    for axis in configurations.cures(diagnosis)
     for value in configurations.values_of(diagnosis, axis)
     if value != configurations.NONE
   ]
-  if any(against_none):
-    against_none.insert(0, 'Against none, all else equal:')
-  rankings = [
+  return [sentence for sentence in found if sentence]
+
+
+def rankings(diagnosis: xr.Dataset) -> list[str]:
+  """Ranks the values of each axis that is no cure by median test accuracy."""
+  cures = configurations.cures(diagnosis)
+  found = [
     _ranking(diagnosis, axis, configurations.values_of(diagnosis, axis))
     for axis in configurations.varying_axes(diagnosis)
     if axis not in cures
   ]
-  return [sentence for sentence in against_none + rankings if sentence]
+  return [sentence for sentence in found if sentence]
 
 
 def differences(
@@ -206,7 +216,7 @@ def _ranking(diagnosis, axis: str, values: Sequence[Any]) -> str:
     return ''
   order = sorted(medians, key=lambda value: -medians[value])
   ranked = [f'{configurations.text(v)} {_percent(medians[v])}' for v in order]
-  return f'Median test accuracy by {axis}: {", ".join(ranked)}.'
+  return f'by {axis}: {", ".join(ranked)}.'
 
 
 def hidden_learning_rates(frame: pd.DataFrame) -> str:
