@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxdl.layers import base
 from jaxdl.layers import linear
+import numpy as np
 
 
 def max_pool(
@@ -54,7 +55,7 @@ def _reduce(x, start, operation, window, strides, padding):
     pads = [(0, 0), *pads, (0, 0)]
   return jax.lax.reduce_window(
     x,
-    jnp.asarray(start, x.dtype).item(),
+    np.asarray(start, x.dtype),
     operation,
     (1, height, width, 1),
     (1, *step, 1),
