@@ -6,6 +6,7 @@ import pathlib
 import time
 from typing import Any, NamedTuple
 
+from jaxdl.sweep import claim
 from jaxdl.sweep import compilation
 from jaxdl.sweep import experiment as experiment_lib
 from jaxdl.sweep import lanes
@@ -72,7 +73,7 @@ def run(
   """
   begin = time.monotonic()
   settings = dict(settings or {})
-  resuming = store_lib.claim(
+  resuming = claim.claim(
     out, plan, settings, resume=resume, overwrite=overwrite
   )
   pending = list(plan.programs)

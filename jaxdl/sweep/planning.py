@@ -109,36 +109,24 @@ def plan(
     ValueError: an argument out of its range, or cells that do not agree.
   """
   _check(cells, devices, num_steps, chunk_steps, arrangement)
-  groups: dict[Hashable, list[grid.Cell]] = {}
-  statics: dict[Hashable, Any] = {}
-  for cell in cells:
-    static, _ = split(cell)
-    identity = _identity(static)
-    statics.setdefault(identity, static)
-    groups.setdefault(identity, []).append(cell)
+  statics, groups = _group(cells, split)
   sizes = [len(group) for group in groups.values()]
   width, reason = _choose_width(sizes, len(devices))
-  platform = devices[0].platform
-  if arrangement is None:
-    arrangement = 'map' if platform == 'cpu' else 'vmap'
-    reason += f'; cells inside a device by {arrangement}, as fits a {platform}'
-  else:
-    reason += f'; cells inside a device by {arrangement}, as asked'
-
+  arrangement, why = _choose_arrangement(arrangement, devices[0].platform)
   lanes, _ = _assign(sizes, width, len(devices) // width)
   programs, first_cell = [], 0
-  for index, (identity, group) in enumerate(groups.items()):
+  for number, (identity, group) in enumerate(groups.items()):
     padded = group + [group[-1]] * (-len(group) % width)
-    start = lanes[index] * width
+    start = lanes[number] * width
     programs.append(
       Program(
-        number=index,
+        number=number,
         static=statics[identity],
         cells=tuple(group),
         first_cell=first_cell,
         dynamic=_stack([split(cell)[1] for cell in padded]),
         seeds=np.array([_seed(cell) for cell in padded], np.int32),
-        lane=lanes[index],
+        lane=lanes[number],
         devices=tuple(devices[start : start + width]),
       )
     )
@@ -149,7 +137,7 @@ def plan(
     num_steps=num_steps,
     chunk_steps=min(chunk_steps, num_steps),
     num_devices=len(devices),
-    reason=reason,
+    reason=f'{reason}; {why}',
   )
 
 
@@ -173,6 +161,20 @@ def _check(cells, devices, num_steps, chunk_steps, arrangement):
       f'arrangement is {arrangement!r}; it can be '
       f'{", ".join(map(repr, ARRANGEMENTS))}, or None to choose by platform'
     )
+
+
+def _group(
+  cells: Sequence[grid.Cell], split: Split
+) -> tuple[dict[Hashable, Any], dict[Hashable, list[grid.Cell]]]:
+  """Returns the static parts, and the cells that share each."""
+  statics: dict[Hashable, Any] = {}
+  groups: dict[Hashable, list[grid.Cell]] = {}
+  for cell in cells:
+    static, _ = split(cell)
+    identity = _identity(static)
+    statics.setdefault(identity, static)
+    groups.setdefault(identity, []).append(cell)
+  return statics, groups
 
 
 def _identity(static: Any) -> Hashable:
@@ -231,6 +233,14 @@ def _assign(
     lanes[index] = loads.index(min(loads))
     loads[lanes[index]] += -(-sizes[index] // width)
   return lanes, max(loads)
+
+
+def _choose_arrangement(asked: str | None, platform: str) -> tuple[str, str]:
+  """Returns how a device runs its cells, and the reason in words."""
+  if asked is not None:
+    return asked, f'cells inside a device by {asked}, as asked'
+  chosen = 'map' if platform == 'cpu' else 'vmap'
+  return chosen, f'cells inside a device by {chosen}, as suits a {platform}'
 
 
 def _choose_width(sizes: Sequence[int], num_devices: int) -> tuple[int, str]:

@@ -106,6 +106,9 @@ def trace(
 
 
 def _check(shapes: Shapes) -> None:
+  """Raises a ValueError if the record cannot hold what is returned."""
+  if not shapes.metrics:
+    raise ValueError('step returns no metrics; a step records at least one')
   for name, metric in shapes.metrics.items():
     if metric.ndim > 3:
       raise ValueError(

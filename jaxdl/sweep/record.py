@@ -4,7 +4,7 @@ import json
 import pathlib
 from typing import Any
 
-from jaxdl.sweep import store
+from jaxdl.sweep import claim
 import numpy as np
 import xarray as xr
 from xarray.core import indexing
@@ -29,8 +29,8 @@ def open_record(path: str | pathlib.Path) -> xr.Dataset:
     ValueError: there is no record, or it is none that this version can read.
   """
   path = pathlib.Path(path)
-  if path.name != store.RECORD:
-    path = path / store.RECORD
+  if path.name != claim.RECORD:
+    path = path / claim.RECORD
   dataset = xr.open_dataset(path, engine=_RecordBackend)
   return dataset.set_index(cell=json.loads(dataset.attrs['cell_axes']))
 
@@ -70,10 +70,10 @@ def _open(path: pathlib.Path) -> zarr.Group:
     ) from error
   except ValueError as error:
     raise ValueError(f'{path} is damaged: {error}') from error
-  if version != store.FORMAT_VERSION:
+  if version != claim.FORMAT_VERSION:
     raise ValueError(
       f'{path} has format version {version}; this version of jaxdl reads '
-      f'{store.FORMAT_VERSION}: run the sweep again'
+      f'{claim.FORMAT_VERSION}: run the sweep again'
     )
   return group
 
@@ -103,6 +103,10 @@ class _RecordArray(xr.backends.BackendArray):
       ) from error
 
 
+def _codecs(array: zarr.Array) -> tuple[Any, ...]:
+  return tuple(array.compressors)
+
+
 def _damaged(array: zarr.Array, path: pathlib.Path) -> list[pathlib.Path]:
   """Returns the chunk files of a variable that do not decode."""
   size = int(np.prod(array.chunks)) * array.dtype.itemsize
@@ -110,7 +114,7 @@ def _damaged(array: zarr.Array, path: pathlib.Path) -> list[pathlib.Path]:
   for file in sorted(path.glob('[0-9]*')):
     content = file.read_bytes()
     try:
-      for codec in reversed(array.compressors):
+      for codec in reversed(_codecs(array)):
         content = codec.decode(content)
     except (RuntimeError, ValueError):
       content = b''

@@ -1,13 +1,8 @@
-"""A sweep on disk: its record, its checkpoints and its plan.
-
-    out/plan.json                        what is being run
-    out/record.zarr/                     the record, zarr format 2
-    out/checkpoints/program-000.msgpack  the train states of a program
+"""Writing a sweep: its record and its checkpoints.
 
 A program writes each chunk of steps into files of its own, first the metrics,
 then the checkpoint. A sweep killed at any moment goes on from its checkpoints
-and writes the later chunks again, with the same numbers. The record takes its
-name when the rest is in place: without it, nothing was begun.
+and writes the later chunks again, with the same numbers.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,22 +10,16 @@ import errno
 import json
 import math
 import pathlib
-import shutil
 from typing import Any, NamedTuple
 
 from jaxdl.sweep import checkpoint as checkpoint_lib
+from jaxdl.sweep import claim
 from jaxdl.sweep import planning
 from jaxdl.sweep import program as program_lib
 import numcodecs
 import numpy as np
 import zarr
 
-FORMAT_VERSION = 1
-RECORD = 'record.zarr'
-_PARTIAL_RECORD = 'record.zarr.partial'
-_PLAN = 'plan.json'
-_CHECKPOINTS = 'checkpoints'
-_FORMAT = 'jaxdl sweep'
 _RESERVED = ('cell', 'step', 'layer', 'steps_done')
 _DIMS = ('cell', 'step', 'layer')
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -47,128 +36,6 @@ class Store(NamedTuple):
   arrays: dict[str, zarr.Array]
 
 
-def fingerprint(
-  plan: planning.Plan, settings: Mapping[str, Any]
-) -> dict[str, Any]:
-  """Returns what makes a sweep this sweep, as JSON holds it.
-
-  The devices are left out: a sweep may go on with others.
-
-  Args:
-    plan: the plan.
-    settings: what else decides the numbers, by name: data, batch size, ….
-
-  Returns:
-    A nest of dicts, lists and scalars.
-  """
-  content = {
-    'format': _FORMAT,
-    'format_version': FORMAT_VERSION,
-    'settings': dict(settings),
-    'num_steps': plan.num_steps,
-    'chunk_steps': plan.chunk_steps,
-    'axes': axes(plan),
-    'programs': [len(program.cells) for program in plan.programs],
-    'cells': [list(cell.values()) for cell in plan.cells],
-  }
-  return json.loads(json.dumps(content))
-
-
-def axes(plan: planning.Plan) -> dict[str, list]:
-  """Returns the values of each axis, in the order of the record."""
-  cells = plan.cells
-  return {
-    name: list(dict.fromkeys(cell[name] for cell in cells)) for name in cells[0]
-  }
-
-
-def claim(
-  out: str | pathlib.Path,
-  plan: planning.Plan,
-  settings: Mapping[str, Any],
-  *,
-  resume: bool = False,
-  overwrite: bool = False,
-) -> bool:
-  """Checks that a sweep may be written to `out`; changes nothing.
-
-  Args:
-    out: the directory of the sweep.
-    plan: the plan.
-    settings: see `fingerprint`.
-    resume: whether to go on with a sweep that is there.
-    overwrite: whether to replace a sweep that is there.
-
-  Returns:
-    Whether there is a sweep to resume.
-
-  Raises:
-    ValueError: `out` is not a directory or holds what was not asked for, or
-      the sweep in it is another one.
-  """
-  out = pathlib.Path(out)
-  if resume and overwrite:
-    raise ValueError('--resume and --overwrite exclude each other; give one')
-  if not out.exists():
-    return False
-  if not out.is_dir():
-    raise ValueError(f'{out} is a file; give a directory as --out')
-  if not any(out.iterdir()):
-    return False
-  if not _is_ours(out):
-    raise ValueError(f'{out} holds files that are no sweep; give another --out')
-  if overwrite or not (out / RECORD).exists():
-    return False
-  if not resume:
-    raise ValueError(
-      f'{out} holds a sweep already; use --resume to go on with it, '
-      '--overwrite to replace it, or another --out'
-    )
-  _check_same(out, fingerprint(plan, settings))
-  return True
-
-
-def _is_ours(out: pathlib.Path) -> bool:
-  """Returns whether a sweep wrote to a directory."""
-  marks = ((_PLAN, _FORMAT), (f'{RECORD}/.zattrs', 'cell_axes'))
-  return (out / _PARTIAL_RECORD).exists() or any(
-    (out / name).exists() and mark in (out / name).read_text(errors='replace')
-    for name, mark in marks
-  )
-
-
-def _check_same(out: pathlib.Path, wanted: dict[str, Any]) -> None:
-  """Raises a ValueError if the sweep in `out` is another one."""
-  remedy = 'use --overwrite to replace it, or another --out'
-  try:
-    found = json.loads((out / _PLAN).read_text())
-  except (OSError, ValueError) as error:
-    raise ValueError(
-      f'cannot resume {out}: its {_PLAN} is missing or damaged; {remedy}'
-    ) from error
-  differences = list(_differences(found, wanted))
-  if differences:
-    raise ValueError(
-      f'cannot resume {out}: {"; ".join(differences)}; '
-      f'give the values it was begun with, {remedy}'
-    )
-
-
-def _differences(found: Any, wanted: Any) -> Iterable[str]:
-  """Yields one phrase for each entry that differs."""
-  for name in {**found, **wanted}:
-    was, now = found.get(name), wanted.get(name)
-    if was == now:
-      continue
-    if isinstance(was, dict) and isinstance(now, dict):
-      yield from _differences(was, now)
-    elif name in ('cells', 'programs'):
-      if found.get('axes') == wanted.get('axes'):
-        yield f'its {name} are others'
-    else:
-      yield f'{name} was {was!r}, is {now!r}'
-
-
 def create(
   out: str | pathlib.Path,
   plan: planning.Plan,
@@ -176,13 +43,13 @@ def create(
   settings: Mapping[str, Any],
   attributes: Mapping[str, Any],
 ) -> Store:
-  """Makes an empty record, in place of an older sweep; call `claim` first.
+  """Makes an empty record; after `claim.claim`, which see for what it replaces.
 
   Args:
     out: the directory of the sweep; made if it is missing.
     plan: the plan.
     shapes: what each program records.
-    settings: see `fingerprint`.
+    settings: see `claim.fingerprint`.
     attributes: attributes of the record.
 
   Returns:
@@ -195,12 +62,12 @@ def create(
   out = pathlib.Path(out)
   variables = _variables(plan, shapes)
   try:
-    _remove(out)
-    (out / _CHECKPOINTS).mkdir(parents=True, exist_ok=True)
-    _create_record(out / _PARTIAL_RECORD, plan, variables, attributes)
-    content = json.dumps(fingerprint(plan, settings), indent=1)
-    (out / _PLAN).write_text(content + '\n')
-    (out / _PARTIAL_RECORD).rename(out / RECORD)
+    claim.remove(out)
+    (out / claim.CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+    _create_record(out / claim.PARTIAL_RECORD, plan, variables, attributes)
+    content = json.dumps(claim.fingerprint(plan, settings), indent=1)
+    (out / claim.PLAN).write_text(content + '\n')
+    (out / claim.PARTIAL_RECORD).rename(out / claim.RECORD)
   except OSError as error:
     if error.errno in _FULL:
       raise _storage_error(out, error) from error
@@ -211,7 +78,7 @@ def create(
 
 
 def reopen(out: str | pathlib.Path) -> Store:
-  """Opens a sweep to go on with it; call `claim` first.
+  """Opens a sweep to go on with it; call `claim.claim` first.
 
   Args:
     out: the directory of the sweep.
@@ -221,8 +88,9 @@ def reopen(out: str | pathlib.Path) -> Store:
   """
   out = pathlib.Path(out)
   for partial in out.rglob('*.partial'):
-    partial.unlink()
-  group = zarr.open_group(out / RECORD, mode='r+', zarr_format=2)
+    if partial.is_file():
+      partial.unlink()
+  group = zarr.open_group(out / claim.RECORD, mode='r+', zarr_format=2)
   return Store(out, dict(group.arrays()))
 
 
@@ -303,7 +171,7 @@ def checkpoint_path(
 ) -> pathlib.Path:
   """Returns the file of a program's checkpoint."""
   name = f'program-{program.number:03d}.msgpack'
-  return pathlib.Path(out) / _CHECKPOINTS / name
+  return pathlib.Path(out) / claim.CHECKPOINTS / name
 
 
 def is_finished(out: str | pathlib.Path, program: planning.Program) -> bool:
@@ -330,16 +198,6 @@ def _storage_error(out: pathlib.Path, error: OSError) -> StorageError:
     f'cannot write to {out}: {error.strerror}; all that was recorded before '
     'is kept: make room and go on with --resume'
   )
-
-
-def _remove(out: pathlib.Path) -> None:
-  """Removes a sweep from `out`, and nothing else."""
-  for record in (out / RECORD, out / _PARTIAL_RECORD):
-    if record.exists():
-      shutil.rmtree(record)
-  for path in (out / _CHECKPOINTS).glob('program-*'):
-    path.unlink()
-  (out / _PLAN).unlink(missing_ok=True)
 
 
 def _variables(
@@ -370,19 +228,22 @@ def _create_record(
 ) -> None:
   """Creates the record; every value is NaN, of every cell no step is done."""
   group = zarr.open_group(path, mode='w', zarr_format=2)
-  varying = [name for name, values in axes(plan).items() if len(values) > 1]
+  varying = [
+    name for name, values in claim.axes(plan).items() if len(values) > 1
+  ]
   group.attrs.update(
     {
+      'devices': f'{plan.num_devices} {plan.programs[0].devices[0].device_kind}',
       **attributes,
-      'format_version': FORMAT_VERSION,
+      'format_version': claim.FORMAT_VERSION,
       'axes': json.dumps(varying),
-      'cell_axes': json.dumps(list(axes(plan))),
+      'cell_axes': json.dumps(list(claim.axes(plan))),
       'num_steps': plan.num_steps,
     }
   )
   num_cells = len(plan.cells)
   num_layers = max([layers for _, layers in variables.values()], default=0)
-  for name in axes(plan):
+  for name in claim.axes(plan):
     values = np.array([cell[name] for cell in plan.cells])
     _create(group, name, values.shape, values.dtype, None, values)
   steps = np.arange(plan.num_steps)

@@ -1,0 +1,175 @@
+"""What lies in a directory, and whether a sweep may go there.
+
+    out/plan.json                        what is being run
+    out/record.zarr/                     the record, zarr format 2
+    out/checkpoints/program-000.msgpack  the train states of a program
+
+The record takes its name when the rest is in place: without it, nothing was
+begun.
+"""
+
+from collections.abc import Iterable, Mapping
+import json
+import os
+import pathlib
+import shutil
+from typing import Any
+
+from jaxdl.sweep import planning
+
+FORMAT_VERSION = 1
+RECORD = 'record.zarr'
+PARTIAL_RECORD = 'record.zarr.partial'
+PLAN = 'plan.json'
+CHECKPOINTS = 'checkpoints'
+_FORMAT = 'jaxdl sweep'
+
+
+def fingerprint(
+  plan: planning.Plan, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+  """Returns what makes a sweep this sweep, as JSON holds it.
+
+  The devices are left out: a sweep may go on with others.
+
+  Args:
+    plan: the plan.
+    settings: what else decides the numbers, by name: data, batch size, ….
+
+  Returns:
+    A nest of dicts, lists and scalars.
+  """
+  content = {
+    'format': _FORMAT,
+    'format_version': FORMAT_VERSION,
+    'settings': dict(settings),
+    'num_steps': plan.num_steps,
+    'chunk_steps': plan.chunk_steps,
+    'axes': axes(plan),
+    'programs': [len(program.cells) for program in plan.programs],
+    'cells': [list(cell.values()) for cell in plan.cells],
+  }
+  return json.loads(json.dumps(content))
+
+
+def axes(plan: planning.Plan) -> dict[str, list]:
+  """Returns the values of each axis, in the order of the record."""
+  cells = plan.cells
+  return {
+    name: list(dict.fromkeys(cell[name] for cell in cells)) for name in cells[0]
+  }
+
+
+def claim(
+  out: str | pathlib.Path,
+  plan: planning.Plan,
+  settings: Mapping[str, Any],
+  *,
+  resume: bool = False,
+  overwrite: bool = False,
+) -> bool:
+  """Checks that a sweep may be written to `out`; changes nothing.
+
+  Args:
+    out: the directory of the sweep.
+    plan: the plan.
+    settings: see `fingerprint`.
+    resume: whether to go on with a sweep that is there.
+    overwrite: whether to replace a sweep that is there.
+
+  Returns:
+    Whether there is a sweep to resume.
+
+  Raises:
+    ValueError: `out` is not a directory or holds what was not asked for, or
+      the sweep in it is another one.
+  """
+  out = pathlib.Path(out)
+  if resume and overwrite:
+    raise ValueError('--resume and --overwrite exclude each other; give one')
+  _check_writable(out)
+  if not out.exists():
+    return False
+  if not any(out.iterdir()):
+    return False
+  if not _is_ours(out):
+    raise ValueError(f'{out} holds files that are no sweep; give another --out')
+  if overwrite or not (out / RECORD).exists():
+    return False
+  if not resume:
+    raise ValueError(
+      f'{out} holds a sweep already; use --resume to go on with it, '
+      '--overwrite to replace it, or another --out'
+    )
+  _check_same(out, fingerprint(plan, settings))
+  return True
+
+
+def _check_writable(out: pathlib.Path) -> None:
+  """Raises a ValueError if `out` is not, and cannot be made, a directory."""
+  nearest = next(
+    path for path in (out, *out.absolute().parents) if path.exists()
+  )
+  if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+    raise ValueError(
+      f'cannot write to {out}: {nearest} is not a directory that you may '
+      'write to; give another --out'
+    )
+
+
+def _is_ours(out: pathlib.Path) -> bool:
+  """Returns whether a sweep wrote to a directory."""
+  marks = ((PLAN, _FORMAT), (f'{RECORD}/.zattrs', 'cell_axes'))
+  return (out / PARTIAL_RECORD).exists() or any(
+    (out / name).exists() and mark in (out / name).read_text(errors='replace')
+    for name, mark in marks
+  )
+
+
+def _check_same(out: pathlib.Path, wanted: dict[str, Any]) -> None:
+  """Raises a ValueError if the sweep in `out` is another one."""
+  remedy = 'use --overwrite to replace it, or another --out'
+  try:
+    found = json.loads((out / PLAN).read_text())
+  except (OSError, ValueError) as error:
+    raise ValueError(
+      f'cannot resume {out}: its {PLAN} is missing or damaged; {remedy}'
+    ) from error
+  differences = list(_differences(found, wanted))
+  if differences:
+    raise ValueError(
+      f'cannot resume {out}: {"; ".join(differences)}; '
+      f'give the values it was begun with, {remedy}'
+    )
+
+
+def _differences(found: Any, wanted: Any) -> Iterable[str]:
+  """Yields one phrase for each entry that differs."""
+  for name in {**found, **wanted}:
+    was, now = found.get(name), wanted.get(name)
+    if was == now:
+      continue
+    if isinstance(was, dict) and isinstance(now, dict):
+      yield from _differences(was, now)
+    elif name in ('cells', 'programs'):
+      if found.get('axes') == wanted.get('axes'):
+        yield f'its {name} are others'
+    else:
+      yield f'{name} was {was!r}, is {now!r}'
+
+
+def remove(out: pathlib.Path) -> None:
+  """Removes a sweep from `out`, and nothing else.
+
+  Args:
+    out: the directory of the sweep.
+  """
+  partial = out / PARTIAL_RECORD
+  if partial.exists():
+    shutil.rmtree(partial)
+  if (out / RECORD).exists():
+    (out / RECORD).rename(partial)  # Killed here, it is not taken for whole.
+    shutil.rmtree(partial)
+  for path in (out / CHECKPOINTS).glob('program-*'):
+    path.unlink()
+  (out / PLAN).unlink(missing_ok=True)
