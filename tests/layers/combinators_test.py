@@ -1,0 +1,241 @@
+"""Tests for `combinators.py`."""
+
+from absl.testing import absltest
+from absl.testing import parameterized
+import chex
+import jax
+import jax.numpy as jnp
+from jaxdl import layers
+import numpy as np
+
+_WIDTH = 4
+
+
+def _block():
+  return layers.serial(
+    layers.dense(_WIDTH),
+    layers.batch_norm(),
+    layers.activation('tanh'),
+    layers.dropout(0.2),
+  )
+
+
+def _input(width=_WIDTH):
+  return jax.random.normal(jax.random.key(0), (8, width))
+
+
+def _scopes(layer, in_shape, **apply_kwargs):
+  """Returns the paths of all scopes of a layer, those in scans included."""
+  _, params, state = layer.init(jax.random.key(0), in_shape)
+  closed = jax.make_jaxpr(
+    lambda x: layer.apply(params, state, x, **apply_kwargs)
+  )(jnp.ones((2, *in_shape)))
+
+  def walk(jaxpr, prefix):
+    for eqn in jaxpr.eqns:
+      path = '/'.join(filter(None, [prefix, str(eqn.source_info.name_stack)]))
+      yield path
+      for value in eqn.params.values():
+        inner = getattr(value, 'jaxpr', None)
+        if inner is not None:
+          yield from walk(inner, path)
+
+  return set(walk(closed.jaxpr, ''))
+
+
+def _count_equations(jaxpr):
+  inner = [
+    value.jaxpr
+    for eqn in jaxpr.eqns
+    for value in eqn.params.values()
+    if hasattr(value, 'jaxpr')
+  ]
+  return len(jaxpr.eqns) + sum(map(_count_equations, inner))
+
+
+class RepeatTest(chex.TestCase):
+  @chex.variants(with_jit=True, without_jit=True)
+  @parameterized.product(depth=(0, 1, 5), train=(False, True))
+  def test_agrees_with_python_loop(self, depth, train):
+    block, key = _block(), jax.random.key(1)
+    net = layers.repeat(block, depth)
+    _, params, state = net.init(jax.random.key(2), (_WIDTH,))
+
+    apply = self.variant(
+      lambda p, s, x, k: net.apply(p, s, x, train=train, key=k)
+    )
+    actual, actual_state = apply(params, state, _input(), key)
+
+    expected, keys = _input(), jax.random.split(key, depth)
+    for l in range(depth):
+      at = lambda tree, l=l: jax.tree.map(lambda a: a[l], tree)
+      expected, layer_state = block.apply(
+        at(params), at(state), expected, train=train, key=keys[l]
+      )
+      chex.assert_trees_all_close(at(actual_state), layer_state, rtol=1e-5)
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
+
+  def test_gradient_agrees_with_python_loop(self):
+    block = layers.serial(layers.dense(_WIDTH), layers.activation('gelu'))
+    net = layers.repeat(block, 4)
+    _, params, state = net.init(jax.random.key(2), (_WIDTH,))
+
+    def loop(params):
+      x = _input()
+      for l in range(4):
+        at = lambda tree, l=l: jax.tree.map(lambda a: a[l], tree)
+        x, _ = block.apply(at(params), at(state), x)
+      return jnp.sum(jnp.sin(x))
+
+    scanned = lambda p: jnp.sum(jnp.sin(net.apply(p, state, _input())[0]))
+    chex.assert_trees_all_close(
+      jax.grad(scanned)(params), jax.grad(loop)(params), rtol=1e-5, atol=1e-6
+    )
+
+  def test_layers_start_apart(self):
+    _, params, _ = layers.repeat(layers.dense(4), 3).init(
+      jax.random.key(0), (4,)
+    )
+    w = np.asarray(params.w).reshape(3, -1)
+    self.assertEqual(np.linalg.matrix_rank(w), 3)
+
+  def test_program_is_as_small_at_any_depth(self):
+    def count(depth):
+      net = layers.repeat(_block(), depth)
+
+      def loss_fn(key):
+        _, params, state = net.init(key, (_WIDTH,))
+        run = lambda p: jnp.sum(
+          net.apply(p, state, _input(), train=True, key=key)[0]
+        )
+        return jax.grad(run)(params)
+
+      return _count_equations(jax.make_jaxpr(loss_fn)(jax.random.key(0)).jaxpr)
+
+    self.assertEqual(count(10), count(1000))
+
+  def test_refuses_a_layer_that_changes_the_shape(self):
+    with self.assertRaisesRegex(ValueError, r'repeated layer differ.*\(4,\)'):
+      layers.repeat(layers.dense(3), 2).init(jax.random.key(0), (4,))
+
+  def test_refuses_a_negative_number(self):
+    with self.assertRaisesRegex(ValueError, 'at least 0, got -1'):
+      layers.repeat(layers.dense(3), -1)
+
+
+class SerialTest(parameterized.TestCase):
+  def test_composes(self):
+    first, second = layers.dense(3), layers.dense(2)
+    _, params, state = layers.serial(first, second).init(
+      jax.random.key(0), (_WIDTH,)
+    )
+    y, _ = layers.serial(first, second).apply(params, state, _input())
+    h = _input() @ params[0].w + params[0].b
+    np.testing.assert_allclose(y, h @ params[1].w + params[1].b, rtol=1e-5)
+
+  def test_a_later_layer_leaves_the_init_of_earlier_ones(self):
+    key = jax.random.key(0)
+    _, short, _ = layers.serial(layers.dense(3)).init(key, (_WIDTH,))
+    _, long, _ = layers.serial(layers.dense(3), layers.dense(2)).init(
+      key, (_WIDTH,)
+    )
+    chex.assert_trees_all_equal(short[0], long[0])
+
+  def test_names_must_match(self):
+    with self.assertRaisesRegex(ValueError, '1 layers need as many names'):
+      layers.serial(layers.dense(3), names=('a', 'b'))
+
+
+class ResidualTest(parameterized.TestCase):
+  @parameterized.parameters(0.0, 0.5, 1.0)
+  def test_adds_the_scaled_branch(self, scale):
+    branch = layers.dense(_WIDTH)
+    net = layers.residual(branch, scale=scale)
+    _, params, state = net.init(jax.random.key(0), (_WIDTH,))
+    y, _ = net.apply(params, state, _input())
+    branch_y, _ = branch.apply(params.branch, (), _input())
+    np.testing.assert_allclose(y, _input() + scale * branch_y, rtol=1e-6)
+
+  def test_scale_may_be_traced(self):
+    def run(scale):
+      net = layers.residual(layers.dense(_WIDTH), scale=scale)
+      _, params, state = net.init(jax.random.key(0), (_WIDTH,))
+      return net.apply(params, state, _input())[0]
+
+    actual = jax.vmap(run)(jnp.array([0.0, 2.0]))
+    expected = jnp.stack([run(0.0), run(2.0)])
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
+
+  def test_refuses_shapes_that_differ(self):
+    with self.assertRaisesRegex(ValueError, 'shortcut differ'):
+      layers.residual(layers.dense(3)).init(jax.random.key(0), (4,))
+
+
+class HighwayTest(parameterized.TestCase):
+  @parameterized.parameters((-100.0, 0.0), (100.0, 1.0))
+  def test_gate_bias_carries_or_transforms(self, bias, share):
+    transform = layers.dense(_WIDTH)
+    net = layers.highway(transform, gate_bias=bias)
+    _, params, state = net.init(jax.random.key(0), (_WIDTH,))
+    y, _ = net.apply(params, state, _input())
+    h, _ = transform.apply(params.transform, (), _input())
+    np.testing.assert_allclose(
+      y, share * h + (1 - share) * _input(), rtol=1e-5, atol=1e-5
+    )
+
+  def test_mixes_by_the_gate(self):
+    net = layers.highway(layers.dense(_WIDTH))
+    _, params, state = net.init(jax.random.key(0), (_WIDTH,))
+    y, _ = net.apply(params, state, _input())
+    x = np.asarray(_input(), np.float64)
+    h = x @ params.transform.w + params.transform.b
+    t = 1 / (1 + np.exp(-(x @ params.gate.w - 2.0)))
+    np.testing.assert_allclose(y, h * t + x * (1 - t), rtol=1e-4, atol=1e-5)
+
+  def test_refuses_a_transform_that_changes_the_shape(self):
+    with self.assertRaisesRegex(ValueError, 'transform differ'):
+      layers.highway(layers.dense(3)).init(jax.random.key(0), (4,))
+
+
+class ParallelTest(absltest.TestCase):
+  def test_joins_the_outputs_of_one_input(self):
+    net = layers.parallel(layers.identity(), layers.activation('relu'))
+    out_shape, params, state = net.init(jax.random.key(0), (_WIDTH,))
+    y, _ = net.apply(params, state, _input())
+    self.assertEqual(out_shape, (2 * _WIDTH,))
+    np.testing.assert_array_equal(y[:, :_WIDTH], _input())
+    np.testing.assert_array_equal(y[:, _WIDTH:], np.maximum(_input(), 0))
+
+
+class ScopesTest(absltest.TestCase):
+  def test_serial_names_its_children(self):
+    net = layers.serial(
+      layers.dense(3), layers.activation('relu'), names=('a', 'b')
+    )
+    self.assertContainsSubset({'a/dense', 'b/relu'}, _scopes(net, (4,)))
+
+  def test_serial_numbers_children_without_names(self):
+    net = layers.serial(layers.flatten(), layers.dense(3))
+    self.assertContainsSubset({'0/flatten', '1/dense'}, _scopes(net, (2, 2)))
+
+  def test_shortcuts_leave_the_scopes_of_the_branch(self):
+    net = layers.scope(
+      'net', layers.repeat(layers.residual(layers.dense(4)), 2)
+    )
+    self.assertContainsSubset(
+      {'net/layer', 'net/layer/dense'}, _scopes(net, (4,))
+    )
+
+  def test_shortcut_and_gate_have_their_own(self):
+    projected = layers.residual(layers.dense(3), layers.dense(3))
+    self.assertIn('shortcut/dense', _scopes(projected, (4,)))
+    gated = layers.highway(layers.dense(4))
+    self.assertIn('gate/dense', _scopes(gated, (4,)))
+
+  def test_identity_activation_leaves_an_equation(self):
+    net = layers.serial(layers.activation('identity'), names=('activation',))
+    self.assertIn('activation/identity', _scopes(net, (4,)))
+
+
+if __name__ == '__main__':
+  absltest.main()
