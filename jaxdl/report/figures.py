@@ -37,7 +37,7 @@ _MOST_STYLES = len(PALETTE) * len(_DASHES)
 _COLUMNS = 4
 _WINDOW = diagnosis_lib.Thresholds().window
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
   'font.size': 9,
   'axes.titlesize': 10,
   'axes.labelsize': 9,
@@ -191,7 +191,8 @@ def _styles(record, combinations, rest: list[str]) -> dict[str, dict[str, Any]]:
   last = configurations.values_of(record, rest[-1]) if len(rest) > 1 else [None]
   others = math.ceil(len(combinations) / len(last))
   by_axis = len(last) <= len(_DASHES) and others <= len(PALETTE)
-  styles, seen = {}, {}
+  styles: dict[str, dict[str, Any]] = {}
+  seen: dict[Any, int] = {}
   for i, values in enumerate(combinations):
     color, dash = i % len(PALETTE), i // len(PALETTE) % len(_DASHES)
     if by_axis and rest:

@@ -1,6 +1,7 @@
 """Tables: one row a configuration, medians over its seeds, best first."""
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from jaxdl import diagnosis as diagnosis_lib
@@ -11,6 +12,8 @@ from rich import box
 from rich import table as rich_table
 from rich import text as rich_text
 import xarray as xr
+
+_Cell = str | rich_text.Text
 
 NUMBERS = (
   'test_accuracy',
@@ -127,7 +130,7 @@ def terminal(
   """
   axes = configurations.varying_axes(diagnosis)
   frame = _grouped(frame, axes)
-  columns = {
+  columns: dict[str, list[_Cell]] = {
     axis: [configurations.text(value) for value in frame[axis]] for axis in axes
   }
   for name, write in _COLUMNS.items():
@@ -143,7 +146,7 @@ def terminal(
   return _draw(columns, axes, left_out)
 
 
-def _width(name: str, cells: list[str | rich_text.Text]) -> int:
+def _width(name: str, cells: Sequence[_Cell]) -> int:
   return max(len(line) for line in (*name.split('\n'), *map(str, cells)))
 
 
@@ -176,7 +179,7 @@ def _grouped(frame: pd.DataFrame, axes: list[str]) -> pd.DataFrame:
   ]
 
 
-def _unmarked(cell: str | rich_text.Text) -> rich_text.Text:
+def _unmarked(cell: _Cell) -> rich_text.Text:
   return rich_text.Text(cell) if isinstance(cell, str) else cell
 
 
@@ -190,6 +193,7 @@ def signed_decades(value: float, bound: bool) -> str:
   """Writes decades, as `<-30.1` where at least so much is lost."""
   if np.isnan(value):
     return '-'
+  value = 0.0 if abs(value) < 0.05 else value  # Not -0.0.
   return ('<' if bound and np.isfinite(value) else '') + f'{value:.1f}'
 
 
@@ -226,7 +230,7 @@ def _loss(row) -> str:
   return '-' if np.isnan(row['loss']) else f'{row["loss"]:.3g}'
 
 
-_COLUMNS = {
+_COLUMNS: dict[str, Callable[[pd.Series], _Cell]] = {
   'verdict': _verdict,
   'test\nacc %': _accuracy,
   'decades\nstart > end': _decades,
