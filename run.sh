@@ -12,6 +12,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 venv=$root/.venv
 python=$venv/bin/python
 progress=$venv/.jaxdl-set-up-began
+main_line='^if __name__'
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "run.sh: $*"; exit 1; }
@@ -111,10 +112,13 @@ set_up() {
   say "Set up in $((SECONDS - seconds)) s."
 }
 
+# Whether a file is a program: an experiment or benchmark, not a part of one.
+is_main() { grep -qs "$main_line" "$1"; }
+
 run_experiment() {
   local name=$1
   shift
-  grep -qs __main__ "$root/experiments/$name.py" || list_experiments "$name"
+  is_main "$root/experiments/$name.py" || list_experiments "$name"
   set_up run
   exec "$python" -P -m "experiments.$name" "$@"
 }
@@ -141,10 +145,10 @@ run_tests() {
 run_benchmark() {
   local name=${1:-headline}
   if [ "$#" -gt 0 ]; then shift; fi
-  if ! grep -qs __main__ "$root/benchmarks/$name.py"; then
+  if ! is_main "$root/benchmarks/$name.py"; then
     say "run.sh: no benchmark is called '$name'; there are:" \
-      "$(cd "$root/benchmarks" && grep -l __main__ -- *.py | sed 's/\.py$//' |
-        paste -sd ' ' -)"
+      "$(cd "$root/benchmarks" && grep -l "$main_line" -- *.py |
+        sed 's/\.py$//' | paste -sd ' ' -)"
     exit 2
   fi
   set_up benchmark

@@ -15,7 +15,7 @@ def experiments() -> dict[str, str]:
   found = {}
   for path in sorted(pathlib.Path(__file__).parent.glob('[!_]*.py')):
     source = path.read_text()
-    if "if __name__ == '__main__':" in source:
+    if "\nif __name__ == '__main__':" in source:
       docstring = ast.get_docstring(ast.parse(source)) or ''
       found[path.stem] = docstring.partition('\n')[0]
   return found
