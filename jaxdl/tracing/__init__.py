@@ -1,0 +1,11 @@
+"""Reading a jaxpr: probes, and the backward signal at any depth."""
+
+from jaxdl.tracing import statistics as statistics
+from jaxdl.tracing.log_cotangent import (
+  log_cotangent_profile as log_cotangent_profile,
+)
+from jaxdl.tracing.probe import everything as everything
+from jaxdl.tracing.probe import probe as probe
+from jaxdl.tracing.probe import Profile as Profile
+from jaxdl.tracing.probe import Signal as Signal
+from jaxdl.tracing.probe import Taps as Taps

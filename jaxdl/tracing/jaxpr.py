@@ -1,0 +1,156 @@
+"""A jaxpr as a list of operations with absolute scopes, calls inlined.
+
+This is the only file that knows how jax writes a jaxpr down, and the only one
+in which versions of jax differ.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+from jax.extend import core
+
+Path = tuple[str, ...]
+
+
+class Operation(NamedTuple):
+  """One primitive applied to values.
+
+  Attributes:
+    primitive: what is applied.
+    params: its parameters.
+    path: the named scopes it lies in, outermost first.
+    inputs: the values it reads: keys of `Graph`, or literals.
+    outputs: the keys of the values it makes.
+    bodies: graphs that it calls and that a probe can look into: the body of a
+      scan or of a remat, the branches of a cond; else empty.
+  """
+
+  primitive: core.Primitive
+  params: dict[str, Any]
+  path: Path
+  inputs: tuple[int | core.Literal, ...]
+  outputs: tuple[int, ...]
+  bodies: tuple['Graph', ...]
+
+
+class Graph(NamedTuple):
+  """Operations in order; values are numbered.
+
+  Attributes:
+    inputs: keys of the arguments.
+    constants: constants, by key.
+    operations: in an order in which they can be evaluated.
+    outputs: keys of, or literals for, the results.
+    avals: the abstract value (shape, dtype) of every key.
+  """
+
+  inputs: tuple[int, ...]
+  constants: dict[int, Any]
+  operations: tuple[Operation, ...]
+  outputs: tuple[int | core.Literal, ...]
+  avals: dict[int, Any]
+
+
+def graph(closed: core.ClosedJaxpr) -> Graph:
+  """Flattens a closed jaxpr; calls to jitted functions are inlined."""
+  return _Flattening().graph(closed)
+
+
+def bind(operation: Operation, values: Sequence[Any]) -> list[Any]:
+  """Applies the primitive of `operation` to `values`, in its named scope."""
+  bound = operation.primitive.get_bind_params(operation.params)
+  # A pair of sub-functions and parameters before jax 0.9, a dict since.
+  functions, params = bound if isinstance(bound, tuple) else ((), bound)
+  with jax.named_scope('/'.join(operation.path)):
+    results = operation.primitive.bind(*functions, *values, **params)
+  return list(results) if operation.primitive.multiple_results else [results]
+
+
+def rebind(
+  operation: Operation, evaluate: Callable[..., Any], *args: Any
+) -> Any:
+  """Applies `jax.checkpoint` as `operation` does, to another function."""
+  return jax.checkpoint(
+    evaluate,
+    prevent_cse=operation.params['prevent_cse'],
+    policy=operation.params['policy'],
+  )(*args)
+
+
+class _Flattening:
+  """Numbers values while calls are inlined."""
+
+  def __init__(self):
+    self._next = 0
+
+  def graph(self, closed: core.ClosedJaxpr) -> Graph:
+    env: dict[core.Var, int] = {}
+    avals: dict[int, Any] = {}
+    operations: list[Operation] = []
+    constants = {
+      self._name(var, env, avals): value
+      for var, value in zip(closed.jaxpr.constvars, closed.consts)
+    }
+    inputs = tuple(self._name(var, env, avals) for var in closed.jaxpr.invars)
+    self._inline(closed.jaxpr, (), env, avals, constants, operations)
+    outputs = tuple(_look_up(atom, env) for atom in closed.jaxpr.outvars)
+    return Graph(inputs, constants, tuple(operations), outputs, avals)
+
+  def _name(self, var, env, avals) -> int:
+    env[var] = self._next
+    avals[self._next] = var.aval
+    self._next += 1
+    return env[var]
+
+  def _inline(self, jaxpr, prefix, env, avals, constants, operations) -> None:
+    for eqn in jaxpr.eqns:
+      path = prefix + _scopes(eqn)
+      inputs = tuple(_look_up(atom, env) for atom in eqn.invars)
+      called = _inlined_call(eqn)
+      if called is not None:
+        inner = dict(zip(called.jaxpr.invars, inputs))
+        for var, value in zip(called.jaxpr.constvars, called.consts):
+          constants[self._name(var, inner, avals)] = value
+        self._inline(called.jaxpr, path, inner, avals, constants, operations)
+        env.update(
+            (var, _look_up(atom, inner))
+            for var, atom in zip(eqn.outvars, called.jaxpr.outvars))  # fmt: skip
+        continue
+      outputs = tuple(self._name(var, env, avals) for var in eqn.outvars)
+      bodies = tuple(self.graph(body) for body in _bodies(eqn))
+      operations.append(
+          Operation(eqn.primitive, eqn.params, path, inputs, outputs, bodies))  # fmt: skip
+
+
+def _look_up(atom: Any, env: dict[core.Var, Any]) -> Any:
+  return atom if isinstance(atom, core.Literal) else env[atom]
+
+
+def _scopes(eqn: Any) -> Path:
+  stack = str(eqn.source_info.name_stack)
+  return tuple(stack.split('/')) if stack else ()
+
+
+def _inlined_call(eqn: Any) -> core.ClosedJaxpr | None:
+  """What a call that only names or compiles its body calls."""
+  if eqn.primitive.name in ('jit', 'pjit', 'closed_call', 'core_call'):
+    called = eqn.params.get('jaxpr', eqn.params.get('call_jaxpr'))
+    return called if hasattr(called, 'consts') else _close(called)
+  return None
+
+
+def _bodies(eqn: Any) -> tuple[core.ClosedJaxpr, ...]:
+  match eqn.primitive.name:
+    case 'scan':
+      return (eqn.params['jaxpr'],)
+    case 'cond':
+      return tuple(eqn.params['branches'])
+    case 'checkpoint' | 'remat2' | 'remat':
+      return (_close(eqn.params['jaxpr']),)
+    case _:
+      return ()
+
+
+def _close(jaxpr: Any) -> core.ClosedJaxpr:
+  return core.ClosedJaxpr(jaxpr, ())

@@ -1,0 +1,224 @@
+"""The probe: a function transformation that measures what flows through a net.
+
+`probe(loss)` returns what `jax.value_and_grad(loss)` returns and, beside it, a
+`Profile`: for each `jax.named_scope` in `loss`, statistics of the value that
+leaves it (forward) and of the loss's derivative with respect to that value
+(backward). It reads the jaxpr of the function, so it needs nothing from the
+model but its scopes.
+
+The cotangent is measured inside the one backward pass that training does
+anyway: an identity is placed where a value leaves a scope, whose second
+argument, a slot of zeros, receives the statistics of the cotangent as its
+"gradient". A scan gets a slot for each of its iterations as further `xs`, and
+returns the forward statistics as further `ys`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+from jax import lax
+import jax.numpy as jnp
+from jaxdl.tracing import evaluation
+from jaxdl.tracing import sites
+from jaxdl.tracing import statistics
+from jaxdl.tracing.sites import Site
+from jaxdl.tracing.statistics import Measure
+
+
+class Signal(NamedTuple):
+  """What was measured where a value leaves a scope; None if not asked for.
+
+  Attributes:
+    forward: statistics of the value, `statistics.Forward` by default.
+    backward: statistics of the derivative of the loss with respect to it,
+      `statistics.Backward` by default.
+  """
+
+  forward: Any
+  backward: Any
+
+
+class Taps(NamedTuple):
+  """What to measure where a value leaves a scope; None measures nothing."""
+
+  forward: statistics.Measure | None = None
+  backward: statistics.Measure | None = None
+
+
+@jax.tree_util.register_pytree_with_keys_class
+class Profile(Mapping[str, Signal]):
+  """Signals by scope (`hidden/layer/activation`), in order of depth.
+
+  An immutable mapping and a pytree. Values in a scan have that scan's length as
+  leading axis of their statistics.
+  """
+
+  def __init__(self, names: tuple[str, ...], signals: tuple[Signal, ...]):
+    self._names = names
+    self._signals = signals
+
+  def __getitem__(self, name: str) -> Signal:
+    if name not in self._names:
+      raise KeyError(f'{name!r} is no scope of {", ".join(self._names)}')
+    return self._signals[self._names.index(name)]
+
+  def __iter__(self) -> Iterator[str]:
+    return iter(self._names)
+
+  def __len__(self) -> int:
+    return len(self._names)
+
+  def __repr__(self) -> str:
+    rows = (f'  {name}: {self[name]}' for name in self)
+    return 'Profile(\n' + '\n'.join(rows) + '\n)'
+
+  def tree_flatten_with_keys(self):
+    """Flattens; the names are static and keep their order."""
+    keys = (jax.tree_util.DictKey(name) for name in self._names)
+    return tuple(zip(keys, self._signals)), self._names
+
+  def tree_flatten(self):
+    """As `tree_flatten_with_keys`, without keys."""
+    return self._signals, self._names
+
+  @classmethod
+  def tree_unflatten(cls, names, signals):
+    """Inverse of `tree_flatten`."""
+    return cls(names, tuple(signals))
+
+
+_EVERYTHING = Taps(statistics.forward(), statistics.backward())
+
+
+def everything(path: str) -> Taps:
+  """Measures forward and backward statistics in every scope."""
+  del path
+  return _EVERYTHING
+
+
+def probe(
+  fn: Callable[..., Any],
+  argnums: int | tuple[int, ...] = 0,
+  has_aux: bool = False,
+  *,
+  taps: Callable[[str], Taps] = everything,
+) -> Callable[..., tuple[Any, Any, Profile]]:
+  """Differentiates `fn` and measures the signal in each of its named scopes.
+
+  Composes with `jit`, `vmap`, `scan` and `shard_map`, and traces `fn` once. The
+  value and the gradients are those of `jax.value_and_grad`.
+
+  Args:
+    fn: a function to a scalar, or to `(scalar, aux)` if `has_aux`.
+    argnums: the arguments that are differentiated, as in `jax.grad`.
+    has_aux: whether `fn` returns auxiliary data beside the scalar.
+    taps: what to measure where a value leaves the scope of a given path.
+
+  Returns:
+    A function of the arguments of `fn`, which returns `(value, grads, profile)`
+    or `((value, aux), grads, profile)`. Of several values that leave a scope,
+    the profile holds the largest, of these the last. Values inside a `while`
+    loop or a `custom_vjp` are not seen.
+
+  Raises:
+    TypeError: as `jax.grad` does, if the output is no scalar.
+  """
+
+  def probed(*args, **kwargs):
+    graph, out_tree = evaluation.trace(fn, args, kwargs)
+    placed = _place(sites.find(graph), taps)
+    tap_of = {site.key: _tap(wanted) for site, wanted in placed}
+
+    def tapped(slots, *args):
+      arrays = evaluation.array_leaves((args, kwargs))
+      done = evaluation.evaluate(graph, arrays, tap_of, slots)
+      result = jax.tree.unflatten(out_tree, done.outputs)
+      value, aux = result if has_aux else (result, None)
+      return value, (aux, done.parts)
+
+    single = isinstance(argnums, int)
+    shifted = tuple(
+      index + 1 if index >= 0 else index
+      for index in ((argnums,) if single else argnums)
+    )
+    (value, (aux, parts)), (received, *grads) = jax.value_and_grad(
+      tapped, argnums=(0, *shifted), has_aux=True
+    )(_slots(placed), *args)
+    return (
+      (value, aux) if has_aux else value,
+      grads[0] if single else tuple(grads),
+      _profile(placed, parts, received),
+    )
+
+  return probed
+
+
+# Sites with what each of their paths wants measured.
+_Placed = list[tuple[Site, tuple[Taps, ...]]]
+
+
+def _place(found: Sequence[Site], taps: Callable[[str], Taps]) -> _Placed:
+  """Asks for the taps of every path; sites without any are left out."""
+  wanted = ((site, tuple(map(taps, site.paths))) for site in found)
+  return [
+    (site, taps) for site, taps in wanted if any(any(tap) for tap in taps)
+  ]
+
+
+def _measures(wanted: tuple[Taps, ...]) -> tuple[list[Measure], list[Measure]]:
+  """The distinct forward and backward measures of a site."""
+  forward = dict.fromkeys(taps.forward for taps in wanted if taps.forward)
+  backward = dict.fromkeys(taps.backward for taps in wanted if taps.backward)
+  return list(forward), list(backward)
+
+
+def _tap(wanted: tuple[Taps, ...]) -> evaluation.Tap:
+  """Measures a value, and its cotangent into the gradient of its slot."""
+  forward, backward = _measures(wanted)
+
+  @jax.custom_vjp
+  def measured_on_the_way_back(x, slot):
+    del slot
+    return x
+
+  measured_on_the_way_back.defvjp(
+    lambda x, slot: (x, None),
+    lambda _, ct: (ct, [measure.reduce(ct) for measure in backward]),
+  )
+
+  def tap(x, slot, thread):
+    parts = [measure.reduce(lax.stop_gradient(x)) for measure in forward]
+    return measured_on_the_way_back(x, slot) if backward else x, parts, thread
+
+  return tap
+
+
+def _slots(placed: _Placed) -> dict[int, Any]:
+  """Zeros in the shapes of what is measured on the way back."""
+
+  def slot(site, wanted):
+    value = jax.ShapeDtypeStruct(site.shape, site.dtype)
+    shapes = [
+      jax.eval_shape(measure.reduce, value) for measure in _measures(wanted)[1]
+    ]
+    return jax.tree.map(
+        lambda s: jnp.zeros(site.lengths + s.shape, s.dtype), shapes)  # fmt: skip
+
+  return {site.key: slot(site, wanted) for site, wanted in placed}
+
+
+def _profile(placed: _Placed, parts: Any, received: Any) -> Profile:
+  """Finishes what was measured; one signal a path."""
+  rows = {}
+  for site, wanted in placed:
+    forward, backward = _measures(wanted)
+    finished = [
+      {m: m.finish(p, site.shape) for m, p in zip(measures, of_site[site.key])}
+      for measures, of_site in ((forward, parts), (backward, received))
+    ]
+    for path, taps in zip(site.paths, wanted):
+      if any(taps):
+        rows[path] = Signal(
+            *(done.get(m) for done, m in zip(finished, taps)))  # fmt: skip
+  return Profile(tuple(rows), tuple(rows.values()))

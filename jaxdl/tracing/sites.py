@@ -1,0 +1,253 @@
+"""Where values leave named scopes, and which of these places cut the graph."""
+
+import math
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jaxdl.tracing.jaxpr import Graph
+from jaxdl.tracing.jaxpr import Operation
+from jaxdl.tracing.jaxpr import Path
+
+
+class Site(NamedTuple):
+  """A value that leaves one or more named scopes.
+
+  Attributes:
+    key: of the value in its graph.
+    paths: the scopes that it leaves, innermost first, as `outer/inner`.
+    shape: of the value, in one iteration of the scans around it.
+    dtype: of the value.
+    lengths: of the scans around it, outermost first.
+    is_cut: whether every path from earlier sites to the loss runs through it,
+      so that scaling its cotangent scales all cotangents before it alike.
+  """
+
+  key: int
+  paths: tuple[str, ...]
+  shape: tuple[int, ...]
+  dtype: Any
+  lengths: tuple[int, ...]
+  is_cut: bool
+
+
+def find(graph: Graph) -> tuple[Site, ...]:
+  """Finds the sites of a graph whose first output is the loss.
+
+  Of several values that leave a scope, those on which the loss depends go
+  before others, then the largest, then the last. A path that occurs twice gets
+  a number: `block`, `block#2`.
+
+  Args:
+    graph: the flattened jaxpr of a loss.
+
+  Returns:
+    The sites in the order in which they are computed.
+  """
+  found = _find(graph, (), (), live=frozenset({0}), is_open=False)
+  return _number_repeated_paths(found)
+
+
+def _find(
+  graph: Graph,
+  prefix: Path,
+  lengths: tuple[int, ...],
+  live: frozenset[int],
+  is_open: bool,
+  tainted_inputs: frozenset[int] = frozenset(),
+  lasting_inputs: frozenset[int] = frozenset(),
+) -> list[Site]:
+  """Finds the sites of one level.
+
+  Args:
+    graph: of this level.
+    prefix: the scopes around it.
+    lengths: of the scans around it.
+    live: positions of the outputs on which the loss depends.
+    is_open: whether an earlier site has a path to the loss past this level.
+    tainted_inputs: keys of inputs that depend on sites.
+    lasting_inputs: keys of inputs that are read again after this level (the
+      constants of a scan).
+
+  Returns:
+    Sites of this level and below, in order.
+  """
+  needed = _needed(graph, live)
+  chosen = _chosen(graph, needed)
+  last_use = _last_use(graph, needed, live, lasting_inputs)
+  tainted = set(tainted_inputs)
+  found = []
+  for index, operation in enumerate(graph.operations):
+    earlier = {key for key in tainted if last_use.get(key, -1) > index}
+    inner = []
+    for body in operation.bodies:
+      inner += _find_in_body(
+          body, operation, prefix, lengths, needed, tainted,
+          is_open=is_open or bool(earlier - set(operation.outputs)))  # fmt: skip
+    found += inner
+    if inner or any(key in tainted for key in _keys(operation.inputs)):
+      tainted.update(operation.outputs)
+    for key in operation.outputs:
+      if key in chosen:
+        bypasses = {
+            other for other in tainted
+            if other != key and last_use.get(other, -1) > index}  # fmt: skip
+        tainted.add(key)
+        aval = graph.avals[key]
+        paths = tuple('/'.join(prefix + path) for path in chosen[key])
+        found.append(
+            Site(key, paths, aval.shape, aval.dtype, lengths,
+                 is_cut=not is_open and not bypasses))  # fmt: skip
+  return found
+
+
+def _find_in_body(
+  body: Graph,
+  operation: Operation,
+  prefix: Path,
+  lengths: tuple[int, ...],
+  needed: set[int],
+  tainted: set[int],
+  is_open: bool,
+) -> list[Site]:
+  """Finds the sites in the body of a scan, remat, or branch of a cond."""
+  is_scan = operation.primitive.name == 'scan'
+  is_cond = operation.primitive.name == 'cond'
+  inputs = operation.inputs[1:] if is_cond else operation.inputs
+  tainted_inputs = {
+      own for own, outer in zip(body.inputs, inputs) if outer in tainted}  # fmt: skip
+  lasting = set()
+  if is_scan:
+    lengths += (operation.params['length'],)
+    num_consts = operation.params['num_consts']
+    lasting = set(body.inputs[:num_consts])
+    carried = body.inputs[num_consts:][: operation.params['num_carry']]
+    tainted_inputs |= {k for k in carried if _is_inexact(body.avals[k])}
+  return _find(
+    body,
+    prefix + operation.path,
+    lengths,
+    live=_live_outputs(operation, needed),
+    is_open=is_open or is_cond,
+    tainted_inputs=frozenset(tainted_inputs),
+    lasting_inputs=frozenset(lasting),
+  )
+
+
+def _chosen(graph: Graph, needed: set[int]) -> dict[int, list[Path]]:
+  """The value that stands for each scope: its paths, innermost first."""
+  best: dict[Path, tuple[Any, int]] = {}
+  for order, (key, path) in enumerate(_exits(graph)):
+    rank = (key in needed, math.prod(graph.avals[key].shape), order)
+    if path not in best or rank > best[path][0]:
+      best[path] = (rank, key)
+  chosen: dict[int, list[Path]] = {}
+  for path, (_, key) in best.items():
+    chosen.setdefault(key, []).append(path)
+  return {
+      key: sorted(paths, key=len, reverse=True)
+      for key, paths in chosen.items()}  # fmt: skip
+
+
+def _exits(graph: Graph) -> list[tuple[int, Path]]:
+  """Every inexact value with every scope that it leaves, in order."""
+  shared: dict[int, int] = {}  # Scopes that a value and all its readers share.
+  made_in = {
+      key: operation.path
+      for operation in graph.operations for key in operation.outputs}  # fmt: skip
+  for operation in graph.operations:
+    for key in _keys(operation.inputs):
+      if key in made_in:
+        depth = _common_length(made_in[key], operation.path)
+        shared[key] = min(depth, shared.get(key, depth))
+  for key in _keys(graph.outputs):
+    shared[key] = 0
+  return [
+    (key, path[:length])
+    for key, path in made_in.items()
+    if key in shared and _is_inexact(graph.avals[key])
+    for length in range(shared[key] + 1, len(path) + 1)
+  ]
+
+
+def _needed(graph: Graph, live: frozenset[int]) -> set[int]:
+  """Keys of the values on which the live outputs depend."""
+  needed = {
+      key for i, key in enumerate(graph.outputs)
+      if i in live and isinstance(key, int)}  # fmt: skip
+  for operation in reversed(graph.operations):
+    if needed.intersection(operation.outputs):
+      needed.update(_keys(operation.inputs))
+  return needed
+
+
+def _live_outputs(operation: Operation, needed: set[int]) -> frozenset[int]:
+  """Positions of the outputs of a body on which the loss depends."""
+  live = {i for i, key in enumerate(operation.outputs) if key in needed}
+  if operation.primitive.name != 'scan':
+    return frozenset(live)
+  (body,) = operation.bodies
+  num_consts = operation.params['num_consts']
+  carried = body.inputs[num_consts:][: operation.params['num_carry']]
+  while True:  # What is carried on may be needed by the next iteration.
+    inner = _needed(body, frozenset(live))
+    grown = live | {i for i, key in enumerate(carried) if key in inner}
+    if grown == live:
+      return frozenset(live)
+    live = grown
+
+
+def _last_use(
+  graph: Graph,
+  needed: set[int],
+  live: frozenset[int],
+  lasting_inputs: frozenset[int],
+) -> dict[int, int]:
+  """The index of the last operation toward the loss that reads each value."""
+  last_use: dict[int, int] = {}
+  for index, operation in enumerate(graph.operations):
+    if needed.intersection(operation.outputs):
+      last_use.update(dict.fromkeys(_keys(operation.inputs), index))
+  end = len(graph.operations)
+  for i, key in enumerate(graph.outputs):
+    if i in live and isinstance(key, int):
+      last_use[key] = end
+  last_use.update(dict.fromkeys(lasting_inputs & last_use.keys(), end))
+  return last_use
+
+
+def _number_repeated_paths(found: list[Site]) -> tuple[Site, ...]:
+  seen: dict[str, int] = {}
+
+  def number(path):
+    seen[path] = seen.get(path, 0) + 1
+    return path if seen[path] == 1 else f'{path}#{seen[path]}'
+
+  return tuple(
+      site._replace(paths=tuple(map(number, site.paths))) for site in found)  # fmt: skip
+
+
+def _keys(atoms: tuple[Any, ...]) -> list[int]:
+  return [atom for atom in atoms if isinstance(atom, int)]
+
+
+def _common_length(a: Path, b: Path) -> int:
+  length = 0
+  for x, y in zip(a, b):
+    if x != y:
+      break
+    length += 1
+  return length
+
+
+def _is_inexact(aval: Any) -> bool:
+  return hasattr(aval, 'dtype') and jnp.issubdtype(aval.dtype, jnp.inexact)
+
+
+def keys_within(graph: Graph) -> set[int]:
+  """Keys of all values made in a graph and in the bodies below it."""
+  keys = set()
+  for operation in graph.operations:
+    keys.update(operation.outputs)
+    for body in operation.bodies:
+      keys |= keys_within(body)
+  return keys

@@ -1,0 +1,296 @@
+"""Statistics of a value that flows through a network.
+
+A statistic is taken in two parts, so that a probe costs little inside a scan:
+`reduce` runs where the value is (a few vectorized reductions to one number a
+unit), `finish` runs once, on the stacked results of all layers.
+
+Squares of float32 numbers underflow below 1e-19 and overflow above 1e19, and
+the variance of nearly constant values cancels. Each `reduce` therefore looks at
+what it found, and only where that is out of range takes a second pass over the
+value, shifted and scaled by a power of two. Gradients of 1e-30 are reported as
+1e-30.
+"""
+
+from collections.abc import Callable
+import math
+from typing import Any, NamedTuple
+
+import jax
+from jax import lax
+import jax.numpy as jnp
+
+Array = jax.Array
+Shape = tuple[int, ...]
+
+
+class Forward(NamedTuple):
+  """Statistics of an activation, over the batch and all units; shape `[...]`.
+
+  Leading axes, if any, are those of the scans that the value lies in.
+
+  Attributes:
+    mean: arithmetic mean.
+    std: standard deviation.
+    rms: root mean square.
+    max_abs: largest magnitude; infinite or NaN if any entry is.
+    zero: fraction of entries that are exactly zero.
+    dead: fraction of units (last axis) that are zero on the whole batch.
+    saturated: fraction of entries within `SATURATION_MARGIN` of a flat end of
+      the activation; NaN where it has none.
+  """
+
+  mean: Array
+  std: Array
+  rms: Array
+  max_abs: Array
+  zero: Array
+  dead: Array
+  saturated: Array
+
+
+class Backward(NamedTuple):
+  """Statistics of a cotangent dz/dx, over the batch and all units; `[...]`.
+
+  Attributes:
+    rms: root mean square; infinite or NaN if any entry is.
+    max_abs: largest magnitude; infinite or NaN if any entry is.
+    nonfinite: number of entries that are NaN or infinite.
+  """
+
+  rms: Array
+  max_abs: Array
+  nonfinite: Array
+
+  @property
+  def underflowed(self) -> Array:
+    """Whether entries may have been lost below the smallest normal number.
+
+    True where entries 2^-24 times the largest one would be subnormal, so that
+    `rms` is a lower bound. `jaxdl.log_cotangent_profile` gives the true value.
+    """
+    info = jnp.finfo(self.max_abs.dtype)
+    return self.max_abs < float(info.tiny) / float(info.eps)
+
+
+class Measure(NamedTuple):
+  """A statistic in two parts.
+
+  Attributes:
+    reduce: maps a value to a pytree of partial results, floating point.
+    finish: maps the partial results, with any leading axes, and the shape of
+      the value to the statistic.
+  """
+
+  reduce: Callable[[Array], Any]
+  finish: Callable[[Any, Shape], Any]
+
+
+# An entry is saturated within this fraction of the activation's range (or of
+# one unit, where only one end is flat) from a flat end.
+SATURATION_MARGIN = 0.01
+
+# Between these magnitudes, sums of 2^24 squares neither under- nor overflow
+# and lose nothing to float32 rounding.
+_SQUARES_FROM, _SQUARES_TO = 1e-15, 1e15
+
+
+class _ForwardParts(NamedTuple):
+  """Reductions over rows; `[..., units]`, but `scale` `[...]`."""
+
+  high: Array
+  low: Array
+  pivot: Array
+  scale: Array
+  total: Array  # Of (x - pivot) * scale.
+  squares: Array  # Of ((x - pivot) * scale)**2.
+  zeros: Array
+  saturated: Array
+
+
+class _BackwardParts(NamedTuple):
+  """Reductions over all entries; `[...]`."""
+
+  high: Array
+  low: Array
+  scale: Array
+  squares: Array  # Of x * scale.
+  nonfinite: Array
+
+
+def forward(
+  flat_ends: tuple[Array | float | None, Array | float | None] = (None, None),
+) -> Measure:
+  """Measures `Forward` statistics.
+
+  Args:
+    flat_ends: the lower and the upper horizontal asymptote of the activation,
+      None where it has none; may be traced.
+
+  Returns:
+    The measure. Units lie on the last axis of a value; all other axes are rows.
+  """
+
+  def reduce(x: Array) -> _ForwardParts:
+    rows = _as_rows(x)
+    dtype = rows.dtype
+    high, low = jnp.max(rows, axis=0), jnp.min(rows, axis=0)
+    total, squares = jnp.sum(rows, axis=0), jnp.sum(rows * rows, axis=0)
+    zeros = jnp.sum(jnp.where(rows == 0, 1, 0).astype(dtype), axis=0)
+    magnitude = jnp.max(jnp.maximum(high, -low))
+
+    def shifted_and_scaled(rows):
+      pivot = rows[0]
+      scale = power_of_two_below_inverse(magnitude)
+      unit = (rows - pivot) * scale
+      return pivot, scale, jnp.sum(unit, axis=0), jnp.sum(unit * unit, axis=0)
+
+    def as_they_are(rows):
+      del rows
+      return jnp.zeros_like(total), jnp.ones([], dtype), total, squares
+
+    sum_of_squares = jnp.sum(squares)
+    cancels = jnp.sum(total * total) > 0.999 * len(rows) * sum_of_squares
+    pivot, scale, total, squares = lax.cond(
+      _squares_are_safe(magnitude, sum_of_squares) & ~cancels,
+      as_they_are,
+      shifted_and_scaled,
+      rows,
+    )
+    return _ForwardParts(
+        high, low, pivot, scale, total, squares, zeros,
+        _count_saturated(rows, *flat_ends))  # fmt: skip
+
+  def finish(parts: _ForwardParts, shape: Shape) -> Forward:
+    num_rows, _ = _rows_and_units(shape)
+    shifted_mean = parts.total / num_rows / parts.scale[..., None]
+    unit_mean = parts.pivot + shifted_mean
+    mean = jnp.mean(unit_mean, axis=-1)
+    # The rest in units of the largest magnitude, whose square is 1.
+    max_abs = jnp.max(jnp.maximum(parts.high, -parts.low), axis=-1)
+    unit = jnp.where(max_abs > 0, max_abs, 1)
+    scaled_mean = parts.total / num_rows
+    within = jnp.mean(parts.squares / num_rows - scaled_mean**2, axis=-1)
+    within = jnp.maximum(within, 0) / (parts.scale * unit) ** 2
+    between = jnp.mean(
+        ((unit_mean - mean[..., None]) / unit[..., None]) ** 2, axis=-1)  # fmt: skip
+    variance = within + between
+    return Forward(
+      mean=mean,
+      std=unit * jnp.sqrt(variance),
+      rms=unit * jnp.sqrt(variance + (mean / unit) ** 2),
+      max_abs=_poisoned_by(jnp.sum(parts.squares, axis=-1), max_abs),
+      zero=jnp.mean(parts.zeros, axis=-1) / num_rows,
+      dead=jnp.mean(parts.zeros == num_rows, axis=-1, dtype=mean.dtype),
+      saturated=jnp.mean(parts.saturated, axis=-1) / num_rows,
+    )
+
+  return Measure(reduce, finish)
+
+
+def backward() -> Measure:
+  """Measures `Backward` statistics."""
+
+  def reduce(ct: Array) -> _BackwardParts:
+    rows = _as_rows(ct)
+    high, low = jnp.max(rows), jnp.min(rows)
+    squares = jnp.sum(rows * rows)
+    magnitude = jnp.maximum(high, -low)
+
+    def scaled(rows):
+      scale = power_of_two_below_inverse(magnitude)
+      unit = rows * scale
+      count = jnp.sum(jnp.where(jnp.isfinite(rows), 0, 1).astype(rows.dtype))
+      return scale, jnp.sum(unit * unit), count
+
+    def as_they_are(rows):
+      return jnp.ones([], rows.dtype), squares, jnp.zeros([], rows.dtype)
+
+    safe = _squares_are_safe(magnitude, squares)
+    return _BackwardParts(
+        high, low, *lax.cond(safe, as_they_are, scaled, rows))  # fmt: skip
+
+  def finish(parts: _BackwardParts, shape: Shape) -> Backward:
+    max_abs = jnp.maximum(parts.high, -parts.low)
+    rms = jnp.sqrt(parts.squares / math.prod(shape)) / parts.scale
+    return Backward(
+      rms=rms,
+      max_abs=_poisoned_by(parts.squares, max_abs),
+      nonfinite=parts.nonfinite,
+    )
+
+  return Measure(reduce, finish)
+
+
+def norm(x: Array, axis: int | tuple[int, ...] | None = None) -> Array:
+  """Euclidean norm over `axis`, right over the whole range of the dtype.
+
+  Args:
+    x: an array, real or complex.
+    axis: axes that are reduced; None reduces all.
+
+  Returns:
+    The norm, in float32 at least.
+  """
+  x = _as_real(x)
+  squares = jnp.sum(x * x, axis=axis)
+
+  def scaled(x):
+    magnitude = jnp.max(jnp.abs(x), axis=axis, keepdims=True)
+    scale = power_of_two_below_inverse(magnitude)
+    unit = x * scale
+    size = jnp.sqrt(jnp.sum(unit * unit, axis=axis))
+    return size / scale.reshape(size.shape)
+
+  low, high = _SQUARES_FROM**2, _SQUARES_TO**2
+  safe = jnp.all((squares == 0) | ((squares > low) & (squares < high)))
+  # A sum of squares that is zero may be one that underflowed.
+  safe &= jnp.all((squares > 0) | (jnp.max(jnp.abs(x)) == 0))
+  return lax.cond(safe, lambda x: jnp.sqrt(squares), scaled, x)
+
+
+def _as_real(x: Array) -> Array:
+  """A complex number counts by its magnitude; halves are widened."""
+  if jnp.issubdtype(x.dtype, jnp.complexfloating):
+    x = jnp.abs(x)
+  return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def _rows_and_units(shape: Shape) -> tuple[int, int]:
+  units = shape[-1] if len(shape) > 1 else 1
+  return math.prod(shape) // max(units, 1), units
+
+
+def _as_rows(x: Array) -> Array:
+  """Views a value as `[rows, units]`; a vector has one unit."""
+  return _as_real(x).reshape(_rows_and_units(x.shape))
+
+
+def _squares_are_safe(magnitude: Array, squares: Array) -> Array:
+  in_range = (magnitude > _SQUARES_FROM) & (magnitude < _SQUARES_TO)
+  return ((magnitude == 0) | in_range) & jnp.isfinite(squares)
+
+
+def power_of_two_below_inverse(magnitude: Array) -> Array:
+  """A power of two that brings `magnitude` to [1/2, 1); 1 if it can't."""
+  usable = jnp.isfinite(magnitude) & (magnitude > 0)
+  _, exponent = jnp.frexp(jnp.where(usable, magnitude, 1))
+  largest = jnp.finfo(magnitude.dtype).maxexp - 1
+  return jnp.ldexp(jnp.ones_like(magnitude), jnp.minimum(-exponent, largest))
+
+
+def _poisoned_by(total: Array, x: Array) -> Array:
+  """Makes `x` NaN where `total` is: a fast maximum may pass over NaN."""
+  return jnp.where(jnp.isnan(total), total, x)
+
+
+def _count_saturated(rows: Array, low: Any, high: Any) -> Array:
+  """Entries near a flat end, for each unit; NaN if there is no flat end."""
+  if low is None and high is None:
+    return jnp.full(rows.shape[1], jnp.nan, rows.dtype)
+  span = 1.0 if low is None or high is None else high - low
+  near = jnp.zeros(rows.shape, bool)
+  if low is not None:
+    near |= rows < low + SATURATION_MARGIN * span
+  if high is not None:
+    near |= rows > high - SATURATION_MARGIN * span
+  return jnp.sum(jnp.where(near, 1, 0).astype(rows.dtype), axis=0)
