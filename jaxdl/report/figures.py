@@ -212,8 +212,8 @@ def _draw(
 ) -> Figure:
   """Draws blocks of panels below each other, and one legend for all."""
   layout = _layout(record, frame)
-  columns = min(len(layout.panels), _COLUMNS)
-  rows = math.ceil(len(layout.panels) / columns)
+  rows = math.ceil(len(layout.panels) / _COLUMNS)
+  columns = math.ceil(len(layout.panels) / rows)
   shown = len(layout.styles) <= _MOST_STYLES
   legend_columns = 2 if columns < 3 else 4
   legend = math.ceil(len(layout.styles) / legend_columns) if shown else 1
@@ -224,7 +224,7 @@ def _draw(
     parts = figure.subfigures(len(blocks), 1, squeeze=False)[:, 0]
     for part, block in zip(parts, blocks, strict=True):
       _draw_block(part, block, layout, rows, columns)
-    _align(parts, blocks)
+    _set_scales(parts, blocks)
     _draw_legend(figure, layout.styles, legend_columns if shown else 0)
   return figure
 
@@ -250,7 +250,6 @@ def _draw_block(part, block: _Block, layout: _Layout, rows, columns) -> None:
     if i + columns >= len(layout.panels):
       axes.set_xlabel(block.x_label)
       axes.tick_params(labelbottom=True)
-  _set_scale(all_axes[0, 0], block)
 
 
 def _in_order(frame: pd.DataFrame, layout: _Layout) -> list[tuple[str, Any]]:
@@ -262,33 +261,37 @@ def _in_order(frame: pd.DataFrame, layout: _Layout) -> list[tuple[str, Any]]:
   return [(name, named[name]) for name in layout.styles if name in named]
 
 
-def _align(parts, blocks: list[_Block]) -> None:
-  """Gives blocks of the same quantity the same limits."""
-  for name in {block.y_label for block in blocks if block.decades}:
+def _set_scales(parts, blocks: list[_Block]) -> None:
+  """Sets the scale of each block's panels; of one quantity, the same limits."""
+  for name in {block.y_label for block in blocks}:
     same = [
-      part.axes[0]
+      part
       for part, block in zip(parts, blocks, strict=True)
       if block.y_label == name
     ]
-    limits = np.array([axes.get_ylim() for axes in same])
-    for axes in same:
-      axes.set_ylim(limits.min(), limits.max())
+    decades = any(b.decades for b in blocks if b.y_label == name)
+    limits = np.array([a.dataLim.intervaly for part in same for a in part.axes])
+    limits = limits[np.isfinite(limits).all(axis=1)]
+    for part in same:
+      axes = part.axes[0]  # Whose scales and limits the others share.
+      axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=5))
+      if not decades:
+        axes.set_ylim(-0.03, 1.03)
+      elif len(limits):
+        _set_log_scale(axes, limits.min(), limits.max())
 
 
-def _set_scale(axes, block: _Block) -> None:
-  """Sets the scale that all panels of a block share."""
-  axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=5))
-  low, high = axes.dataLim.intervaly
-  if not block.decades:
-    axes.set_ylim(-0.03, 1.03)
-  elif np.isfinite([low, high]).all() and low > 0:
-    axes.set_yscale('log')
-    if high / low < 100:
-      axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
-      axes.yaxis.set_major_formatter(ticker.FormatStrFormatter('%g'))
-      axes.yaxis.set_minor_locator(ticker.NullLocator())
-    else:
-      axes.yaxis.set_major_locator(ticker.LogLocator(numticks=6))
+def _set_log_scale(axes, low: float, high: float) -> None:
+  axes.set_yscale('log')
+  # At least a decade, so that what is nearly flat looks it.
+  margin = max((high / low) ** 0.05, 1.1, (10 * low / high) ** 0.5)
+  axes.set_ylim(low / margin, high * margin)
+  if high / low < 100:
+    axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(ticker.FormatStrFormatter('%g'))
+    axes.yaxis.set_minor_locator(ticker.NullLocator())
+  else:
+    axes.yaxis.set_major_locator(ticker.LogLocator(numticks=6))
 
 
 def _draw_legend(figure: Figure, styles, columns: int) -> None:

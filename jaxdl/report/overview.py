@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+_MOST_COLUMNS = 16
+
 LETTERS = {
   'healthy': 'H',
   'saturated': 'S',
@@ -42,10 +44,15 @@ def draw(record: xr.Dataset, frame: pd.DataFrame) -> figure_lib.Figure:
     accuracy[i, j] = row['test_accuracy']
     verdicts[i, j] = row['verdict']
   labels = [configurations.text(value) for value in rows]
-  columns = [
-    '\n'.join(configurations.text(values[axis]) for axis in rest)
+  values = [
+    [configurations.text(values[axis]) for axis in rest]
     for values in combinations
   ]
+  if len(values) > _MOST_COLUMNS:  # Down the page rather than across.
+    down = [' · '.join(texts) for texts in values]
+    names = (' · '.join(rest), [row_axis] if row_axis else [])
+    return _map(accuracy.T, verdicts.T, (down, labels), names)
+  columns = ['\n'.join(texts) for texts in values]
   return _map(accuracy, verdicts, (labels, columns), (row_axis, rest))
 
 

@@ -97,8 +97,8 @@ def _row(diagnosis, configuration) -> dict[str, Any]:
     'verdict_seeds': count,
     'verdict_start': _majority(one['verdict_start'].values)[0],
     'learned_seeds': int(one['learned'].sum()),
-    'bound_start': bool(one['bound_start'].any()),
-    'bound_end': bool(one['bound_end'].any()),
+    'bound_start': _is_bound(one, 'start'),
+    'bound_end': _is_bound(one, 'end'),
   }
   for name in NUMBERS:
     values = one[name].values[~np.isnan(one[name].values)]
@@ -110,6 +110,16 @@ def _row(diagnosis, configuration) -> dict[str, Any]:
   row['nonfinite_direction'] = directions[0] if directions else ''
   row['cells'] = configuration.cells.tolist()
   return row
+
+
+def _is_bound(one: xr.Dataset, when: str) -> bool:
+  """Whether the median is a bound: one that is may belong below it."""
+  decades = one[f'decades_{when}'].values
+  known = decades[~np.isnan(decades)]
+  if not len(known):
+    return False
+  bound = one[f'bound_{when}'].values
+  return bool((bound & (decades >= np.median(known))).any())
 
 
 def _majority(verdicts: np.ndarray) -> tuple[str, int]:

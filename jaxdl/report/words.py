@@ -55,10 +55,10 @@ def overview(diagnosis: xr.Dataset, frame: pd.DataFrame) -> str:
     return sentences[0] + ' None is finished: there is no test accuracy yet.'
   best = frame.loc[frame['test_accuracy'].idxmax()]
   axes = configurations.varying_axes(diagnosis)
-  name = configurations.label({axis: best[axis] for axis in axes})
+  by = configurations.label({axis: best[axis] for axis in axes})
   sentences.append(
     f'{learned} learned (chance is {_percent(chance)}); the best test accuracy '
-    f'is {_percent(best["test_accuracy"])}, by {name}.'
+    f'is {_percent(best["test_accuracy"])}{f", by {by}" if axes else ""}.'
   )
   return ' '.join(sentences)
 

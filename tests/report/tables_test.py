@@ -38,6 +38,16 @@ class SummaryTest(parameterized.TestCase):
     self.assertEqual(frame.loc['a', 'test_accuracy_max'], accuracy.max())
     self.assertEqual(frame.loc['b', 'nonfinite_direction'], 'forward')
 
+  def test_a_median_is_a_bound_only_if_bounds_reach_it(self):
+    cells = [{'seed': seed} for seed in range(3)]
+    for kinds, expected in (
+      (('healthy', 'healthy', 'underflow'), False),
+      (('healthy', 'underflow', 'underflow'), True),
+    ):
+      record = synthetic_record.make(cells, kinds, noise=0)
+      frame = tables.summary(diagnosis.diagnose(record))
+      self.assertEqual(frame['bound_end'].item(), expected)
+
   def test_best_comes_first(self):
     judged = diagnosis.diagnose(synthetic_record.study(num_steps=20))
     frame = tables.summary(judged)

@@ -109,7 +109,7 @@ class AnswerTest(absltest.TestCase):
   def test_one_cell(self):
     answer = _answer(_record([{'norm': 'none'}], ['healthy'], [0.9]))
     self.assertStartsWith(answer, '1 configuration: 1 healthy. 1 learned')
-    self.assertIn('the only configuration', answer)
+    self.assertIn('the best test accuracy is 90%.', answer)
 
   def test_unfinished(self):
     cells = [{'norm': norm} for norm in ('none', 'batch')]
