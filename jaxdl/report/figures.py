@@ -85,7 +85,7 @@ def save(figure: Figure, path: pathlib.Path) -> None:
   """Saves a figure in the format that the suffix names."""
   metadata = {'Date': None} if path.suffix == '.svg' else None
   with matplotlib.rc_context(_STYLE):
-    figure.savefig(path, bbox_inches='tight', metadata=metadata)
+    figure.savefig(path, metadata=metadata)
 
 
 def gradient_profile(record: xr.Dataset, frame: pd.DataFrame) -> Figure:
