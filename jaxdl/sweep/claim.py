@@ -130,8 +130,8 @@ def _check_same(out: pathlib.Path, wanted: dict[str, Any]) -> None:
   """Raises a ValueError if the sweep in `out` is another one."""
   remedy = 'use --overwrite to replace it, or another --out'
   try:
-    found = json.loads((out / PLAN).read_text())
-  except (OSError, ValueError) as error:
+    found = dict(json.loads((out / PLAN).read_text()))
+  except (OSError, TypeError, ValueError) as error:
     raise ValueError(
       f'cannot resume {out}: its {PLAN} is missing or damaged; {remedy}'
     ) from error
@@ -143,7 +143,9 @@ def _check_same(out: pathlib.Path, wanted: dict[str, Any]) -> None:
     )
 
 
-def _differences(found: Any, wanted: Any) -> Iterable[str]:
+def _differences(
+  found: dict[str, Any], wanted: dict[str, Any]
+) -> Iterable[str]:
   """Yields one phrase for each entry that differs."""
   for name in {**found, **wanted}:
     was, now = found.get(name), wanted.get(name)

@@ -51,8 +51,11 @@ class _RecordBackend(xr.backends.BackendEntrypoint):
       variables[name] = xr.Variable(dims, lazy, attributes)
     for name in drop_variables or ():
       variables.pop(name, None)
+    axes = json.loads(str(group.attrs['cell_axes']))
+    if not variables.keys() >= {*axes, 'steps_done'}:
+      raise ValueError(f'{path} is damaged: its metadata are not complete')
     coords = [
-      *json.loads(str(group.attrs['cell_axes'])),
+      *axes,
       *[name for name, variable in variables.items() if name in variable.dims],
     ]
     dataset = xr.Dataset(variables, attrs=dict(group.attrs))

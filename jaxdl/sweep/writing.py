@@ -53,7 +53,9 @@ class Writer:
     self._items: queue.Queue[Item | None] = queue.Queue(capacity)
     self._costs: dict[int, float] = {}
     self._error: BaseException | None = None
-    self._thread = threading.Thread(target=self._work, name='write')
+    self._thread = threading.Thread(
+      target=self._work, name='write', daemon=True
+    )
     self.seconds = 0.0
     self._thread.start()
 
@@ -81,8 +83,9 @@ class Writer:
     Raises:
       StorageError: an item could not be written.
     """
-    self._items.put(None)
-    self._thread.join()
+    if self._thread.is_alive():
+      self._items.put(None)
+      self._thread.join()
     if self._error is not None:
       raise self._error
 

@@ -2,10 +2,11 @@
 
 Run as a script, it is the process that a test kills and starts again:
 
-  python linear_study.py OUT
+  python linear_study.py OUT NUM_STEPS [MAX_FILE_BYTES]
 """
 
 import pathlib
+import resource
 import sys
 
 import jax
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 from jaxdl import sweep
 import numpy as np
 
-IN_DIM, NUM_CLASSES, NUM_TRAIN, BATCH = 6, 3, 32, 8
+IN_DIM, NUM_CLASSES, NUM_TRAIN, BATCH = 20, 3, 32, 8
 
 
 def data() -> sweep.Data:
@@ -112,8 +113,15 @@ def run(study: sweep.Plan, out: str | pathlib.Path, **options):
   return sweep.run(study, build, data(), indices, out, **options)
 
 
-if __name__ == '__main__':
+def main(out: str, num_steps: str, max_file_bytes: str | None = None) -> None:
+  """Begins the study, or goes on with it, on two devices."""
   jax.config.update('jax_num_cpu_devices', 2)
-  run(
-    plan(num_devices=2, num_steps=600, chunk_steps=3), sys.argv[1], resume=True
-  )
+  if max_file_bytes is not None:
+    limit = int(max_file_bytes)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+  study = plan(num_devices=2, num_steps=int(num_steps), chunk_steps=2)
+  run(study, out, resume=True)
+
+
+if __name__ == '__main__':
+  main(*sys.argv[1:])

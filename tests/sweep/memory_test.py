@@ -34,7 +34,7 @@ class MemoryTest(absltest.TestCase):
     data = linear_study.data()
     # Four cells with two hidden layers and a readout, no bias; the host keeps
     # two more copies. A step records the loss and three gradients.
-    states = 4 * 4 * (6 * 6 + 6 * 6 + 6 * 3)
+    states = 4 * 4 * (20 * 20 + 20 * 20 + 20 * 3)
     metrics = 4 * 4 * 4 * (1 + 3)
     self.assertEqual(
       memory.predict_memory(program, shapes, data),

@@ -81,14 +81,14 @@ class ProgramTest(parameterized.TestCase):
 
   def test_shapes(self):
     _, shapes = _trace(_plan())
-    chex.assert_shape(shapes.states, [(4, 6, 6), (4, 6, 6), (4, 6, 3)])
+    chex.assert_shape(shapes.states, [(4, 20, 20), (4, 20, 20), (4, 20, 3)])
     chex.assert_shape(shapes.metrics['loss'], (4, 4))
     chex.assert_shape(shapes.metrics['gradient_norm'], (4, 4, 3))
     chex.assert_shape(shapes.scores['test_loss'], (4,))
 
   @parameterized.named_parameters(
     ('nothing', lambda x: {}, 'step returns no metrics'),
-    ('matrix', lambda x: {'loss': x}, r"'loss' has shape \(8, 6\)"),
+    ('matrix', lambda x: {'loss': x}, r"'loss' has shape \(8, 20\)"),
   )
   def test_metrics_that_no_record_holds(self, metrics, message):
     experiment = experiment_lib.Experiment(
@@ -104,7 +104,7 @@ class ProgramTest(parameterized.TestCase):
     experiment = experiment._replace(
       finish=lambda state, dynamic, data: {'logits': state[0]}
     )
-    with self.assertRaisesRegex(ValueError, r"'logits' has shape \(6, 6\)"):
+    with self.assertRaisesRegex(ValueError, r"'logits' has shape \(20, 20\)"):
       _trace(_plan(), experiment)
 
 

@@ -1,0 +1,122 @@
+"""Tests for `claim.py`."""
+
+import json
+import pathlib
+
+from absl.testing import absltest
+from absl.testing import parameterized
+from jaxdl.sweep import claim
+
+from tests.sweep import linear_study
+
+
+def _files(out):
+  return sorted(str(path.relative_to(out)) for path in out.rglob('*'))
+
+
+class ClaimTest(parameterized.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.out = pathlib.Path(self.create_tempdir().full_path)
+
+  def _lay_sweep(self, plan, settings):
+    """Lays out the files of a sweep, without numbers."""
+    content = json.dumps(claim.fingerprint(plan, settings))
+    (self.out / claim.PLAN).write_text(content)
+    (self.out / claim.RECORD).mkdir()
+    (self.out / claim.RECORD / '.zattrs').write_text('{"cell_axes": "[]"}')
+    (self.out / claim.CHECKPOINTS).mkdir()
+    (self.out / claim.CHECKPOINTS / 'program-000.msgpack').touch()
+
+  def _claim(self, plan=None, settings=None, **options):
+    plan = plan or linear_study.plan()
+    return claim.claim(self.out, plan, settings or {}, **options)
+
+  @parameterized.parameters({}, {'resume': True}, {'overwrite': True})
+  def test_empty_directory_is_free(self, **options):
+    self.assertFalse(self._claim(**options))
+    self.out = self.out / 'not' / 'there'
+    self.assertFalse(self._claim(**options))
+
+  def test_sweep_is_not_touched_unasked(self):
+    self._lay_sweep(linear_study.plan(), {})
+    before = _files(self.out)
+    with self.assertRaisesRegex(ValueError, '--resume .* --overwrite .* --out'):
+      self._claim()
+    self.assertFalse(self._claim(overwrite=True))
+    self.assertTrue(self._claim(resume=True))
+    self.assertEqual(_files(self.out), before)
+
+  def test_sweep_killed_before_it_began_is_begun_anew(self):
+    (self.out / claim.PARTIAL_RECORD).mkdir()
+    self.assertFalse(self._claim())
+    self.assertFalse(self._claim(resume=True))
+
+  def test_other_devices_may_go_on(self):
+    self._lay_sweep(linear_study.plan(num_devices=1), {})
+    self.assertTrue(self._claim(linear_study.plan(num_devices=4), resume=True))
+
+  @parameterized.named_parameters(
+    ('steps', {'num_steps': 99}, {}, 'num_steps was 10, is 99'),
+    ('chunk', {'chunk_steps': 5}, {}, 'chunk_steps was 4, is 5'),
+    ('axis', {'axes': {'depth': [3]}}, {}, r'depth was \[2\], is \[3\]'),
+    ('new_axis', {'axes': {'norm': ['no']}}, {}, r"norm was None, is \['no'\]"),
+    ('settings', {}, {'data': 'mnist'}, "data was None, is 'mnist'"),
+  )
+  def test_other_sweep_cannot_be_resumed(self, options, settings, message):
+    self._lay_sweep(linear_study.plan(), {})
+    plan = linear_study.plan(**options)
+    with self.assertRaisesRegex(ValueError, message) as caught:
+      self._claim(plan, settings, resume=True)
+    self.assertNotIn('\n', str(caught.exception))
+
+  def test_other_cells_of_the_same_axes_cannot_be_resumed(self):
+    plan = linear_study.plan()
+    self._lay_sweep(plan, {})
+    first = plan.programs[0]
+    first = first._replace(cells=first.cells[::-1])
+    plan = plan._replace(programs=(first, *plan.programs[1:]))
+    axes = dict(claim.axes(linear_study.plan()))
+    self.assertNotEqual(claim.axes(plan), axes)
+    with self.assertRaisesRegex(ValueError, 'seed was .0, 1., is .1, 0.'):
+      self._claim(plan, resume=True)
+
+  @parameterized.parameters('', '[1]', 'no json')
+  def test_damaged_plan_cannot_be_resumed(self, content):
+    self._lay_sweep(linear_study.plan(), {})
+    (self.out / claim.PLAN).write_text(content)
+    with self.assertRaisesRegex(ValueError, 'plan.json is missing or damaged'):
+      self._claim(resume=True)
+
+  @parameterized.parameters('notes.txt', 'plan.json', 'checkpoints')
+  def test_foreign_directory_is_left_alone(self, name):
+    (self.out / name).write_text('{"mine": 1}')
+    for options in ({}, {'resume': True}, {'overwrite': True}):
+      with self.assertRaisesRegex(ValueError, 'files that are no sweep'):
+        self._claim(**options)
+
+  def test_resume_and_overwrite_exclude_each_other(self):
+    with self.assertRaisesRegex(ValueError, 'exclude each other'):
+      self._claim(resume=True, overwrite=True)
+
+  def test_file_is_no_directory(self):
+    self.out = self.out / 'file'
+    self.out.touch()
+    for out in (self.out, self.out / 'below'):
+      self.out = out
+      with self.assertRaisesRegex(ValueError, 'file is not a directory'):
+        self._claim()
+
+  def test_removal_leaves_what_is_not_ours(self):
+    self._lay_sweep(linear_study.plan(), {})
+    foreign = ['checkpoints/best.msgpack', 'notes.txt', 'report.html']
+    for name in foreign:
+      (self.out / name).touch()
+
+    claim.remove(self.out)
+
+    self.assertEqual(_files(self.out), ['checkpoints', *foreign])
+
+
+if __name__ == '__main__':
+  absltest.main()

@@ -1,0 +1,107 @@
+"""Sweeps that are killed, or run out of disk, in a process of their own."""
+
+import functools
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+import time
+
+from absl.testing import absltest
+import chex
+import jax
+from jaxdl import sweep
+
+from tests.sweep import linear_study
+
+_STEPS = 100
+
+
+def _start(out, *arguments):
+  """Starts the study as a process; the programs come from the shared cache."""
+  root = pathlib.Path(__file__).resolve().parents[2]
+  environment = {
+    **os.environ,
+    'PYTHONPATH': str(root),
+    'JAX_PLATFORMS': 'cpu',
+    'JAX_COMPILATION_CACHE_DIR': jax.config.jax_compilation_cache_dir,
+    'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
+  }
+  return subprocess.Popen(
+    [sys.executable, linear_study.__file__, str(out), *map(str, arguments)],
+    env=environment,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+
+
+@functools.cache
+def _undisturbed():
+  with tempfile.TemporaryDirectory() as out:
+    plan = linear_study.plan(num_devices=2, num_steps=_STEPS, chunk_steps=2)
+    linear_study.run(plan, out)
+    return sweep.open_record(out).load()
+
+
+def _steps_done(out):
+  if not (out / 'record.zarr').exists():
+    return 0
+  return int(sweep.open_record(out).steps_done.sum())
+
+
+class CrashTest(absltest.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.out = pathlib.Path(self.create_tempdir().full_path) / 'out'
+
+  def _assert_like_undisturbed(self):
+    expected, actual = _undisturbed(), sweep.open_record(self.out)
+    chex.assert_trees_all_equal(
+      {name: actual[name].values for name in expected.data_vars},
+      {name: expected[name].values for name in expected.data_vars},
+    )
+
+  def test_killed_sweep_goes_on_to_the_same_record(self):
+    total = int(_undisturbed().steps_done.sum())
+    rng = random.Random(0)
+    killed_at = []
+    for _ in range(2):
+      before = _steps_done(self.out)
+      process = _start(self.out, _STEPS)
+      while _steps_done(self.out) <= before and process.poll() is None:
+        time.sleep(0.005)
+      time.sleep(rng.uniform(0, 0.2))
+      process.kill()
+      process.communicate()
+      killed_at.append(_steps_done(self.out))
+      sweep.open_record(self.out).load()  # Nothing in it is cut off.
+    self.assertGreater(killed_at[0], 0)
+    self.assertLess(killed_at[0], total)
+
+    process = _start(self.out, _STEPS)
+    _, errors = process.communicate()
+
+    self.assertEqual(process.returncode, 0, errors)
+    self._assert_like_undisturbed()
+
+  def test_full_disk_is_said_and_the_sweep_goes_on_later(self):
+    # No file may be longer than this: the metadata fit, no checkpoint does.
+    process = _start(self.out, _STEPS, 10_000)
+    _, errors = process.communicate()
+    self.assertEqual(process.returncode, 1)
+    self.assertIn('StorageError: cannot write to', errors)
+    self.assertIn('make room and go on with --resume', errors)
+    partial = sweep.open_record(self.out).load()
+    self.assertEqual(int(partial.steps_done[0]), 2)
+
+    process = _start(self.out, _STEPS)
+    _, errors = process.communicate()
+
+    self.assertEqual(process.returncode, 0, errors)
+    self._assert_like_undisturbed()
+
+
+if __name__ == '__main__':
+  absltest.main()
