@@ -93,6 +93,14 @@ class FetchTest(parameterized.TestCase):
       self._fetch({}, '/absent')
     self.assertEqual(self.path.read_bytes(), b'old')
 
+  def test_who_reads_the_old_file_is_not_disturbed(self):
+    self.path.parent.mkdir(parents=True)
+    self.path.write_bytes(b'old')
+    with self.path.open('rb') as reader:
+      self._fetch({'/a': local_server.whole(_BODY)}, '/a')
+      self.assertEqual(reader.read(), b'old')
+    self.assertEqual(self.path.read_bytes(), _BODY)
+
   def test_a_server_that_is_away_is_named(self):
     with local_server.serve({}) as (address, _):
       pass

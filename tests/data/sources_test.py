@@ -36,47 +36,6 @@ def _arrays(**changes) -> dict[str, np.ndarray]:
   return {**arrays, **changes}
 
 
-def _floats(**changes) -> dict[str, np.ndarray]:
-  arrays = _arrays()
-  for key in ('train_images', 'test_images'):
-    arrays[key] = arrays[key].astype(np.float64)
-  arrays['train_images'].flat[7] = changes.pop('pixel')
-  return arrays | changes
-
-
-# Arrays that are not a dataset, and what is said of them.
-_FAULTS = (
-  ('rank', _arrays(test_images=np.ones((3, 20), np.uint8)),
-   r'\(test\): images have shape \(3, 20\)'),
-  ('empty', _arrays(train_images=np.ones((0, 5, 4), np.uint8),
-                    train_labels=np.ones(0, int)),
-   r'\(training\): images of shape \(0, 5, 4, 1\) are empty'),
-  ('dtype', _arrays(train_images=np.ones((6, 5, 4), np.int64)),
-   r'\(training\): images are int64; convert'),
-  ('nan', _floats(pixel=np.nan), '1 of the 120 pixels are NaN'),
-  ('infinite', _floats(pixel=-np.inf), '1 of the 120 pixels'),
-  ('beyond_float32', _floats(pixel=1e39), '1 of the 120 pixels'),
-  ('one_hot', _arrays(test_labels=np.eye(3, dtype=int)), 'take the argmax'),
-  ('float_labels', _arrays(test_labels=np.array([0.0, 2.0, 1.0])),
-   r'\(test\): labels are float64'),
-  ('bool_labels', _arrays(test_labels=np.ones(3, bool)), 'labels are bool'),
-  ('count', _arrays(train_labels=np.array([0, 1, 2])),
-   r'\(training\): there are 6 images but 3 labels'),
-  ('negative', _arrays(test_labels=np.array([0, 2, -1])),
-   r'\(test\): label -1 of example 2 is out of range'),
-  ('unseen_class', _arrays(test_labels=np.array([0, 3, 1])),
-   r'\(test\): label 3 of example 1 is out of range; labels go from 0 to 2'),
-  ('wide_label', _arrays(train_labels=np.array([0, 2**40, 1, 1, 1, 1])),
-   'label 1099511627776 of example 1 is out of range'),
-  ('one_class', _arrays(train_labels=np.zeros(6, int)),
-   'the number of classes is 1'),
-  ('shapes', _arrays(test_images=np.ones((3, 4, 4), np.uint8)),
-   r'\(5, 4, 1\) and test images \(4, 4, 1\)'),
-  ('dtypes', _arrays(test_images=np.ones((3, 5, 4), np.float32)),
-   'uint8 and test images float32'),
-)  # fmt: skip
-
-
 class _FolderTestCase(parameterized.TestCase):
   def setUp(self):
     super().setUp()
@@ -150,40 +109,6 @@ class EmbeddedTest(absltest.TestCase):
         sources.load()
 
 
-class FromArraysTest(_FolderTestCase):
-  def test_a_channel_axis_is_added(self):
-    arrays = _arrays()
-    dataset = sources.from_arrays(**arrays)
-    self.assertEqual(dataset.train_images.shape, (6, 5, 4, 1))
-    self.assertEqual(dataset.num_classes, 3)
-    self._assert_is(dataset, arrays, 'arrays')
-
-  def test_floats_become_float32(self):
-    arrays = _floats(pixel=0.1)
-    dataset = sources.from_arrays(**arrays)
-    self.assertEqual(dataset.train_images.dtype, np.float32)
-    np.testing.assert_array_equal(
-      dataset.train_images[..., 0], arrays['train_images'].astype(np.float32)
-    )
-
-  def test_classes_may_be_more_than_labels_tell(self):
-    dataset = sources.from_arrays(
-      **_arrays(test_labels=np.array([9, 0, 0])), num_classes=10, name='ten'
-    )
-    self.assertEqual(dataset.num_classes, 10)
-
-  def test_labels_beyond_num_classes_are_refused(self):
-    with self.assertRaisesRegex(
-      ValueError, r'two \(training\): label 2 of example 2 .* 0 to 1'
-    ):
-      sources.from_arrays(**_arrays(), num_classes=2, name='two')
-
-  @parameterized.named_parameters(*_FAULTS)
-  def test_faults_are_named(self, arrays, message):
-    with self.assertRaisesRegex(ValueError, f'^mine.*{message}'):
-      sources.from_arrays(**arrays, name='mine')
-
-
 class NpzTest(_FolderTestCase):
   def _save(self, **arrays):
     path = self.folder / 'mine.npz'
@@ -246,9 +171,25 @@ class NpzTest(_FolderTestCase):
     with self.assertRaisesRegex(ValueError, 'mine.npz: not a .npz file'):
       sources.load(path)
 
-  @parameterized.named_parameters(*_FAULTS)
+  @parameterized.named_parameters(
+    (
+      'label',
+      _arrays(test_labels=np.array([0, 2, 3])),
+      r'mine.npz \(test\): label 3 of example 2 is out of range',
+    ),
+    (
+      'count',
+      _arrays(train_labels=np.array([0, 1])),
+      r'mine.npz \(training\): there are 6 images but 2 labels',
+    ),
+    (
+      'nan',
+      _arrays(test_images=np.full((3, 5, 4), np.nan)),
+      r'mine.npz \(test\): 60 of the 60 pixels are NaN',
+    ),
+  )
   def test_faults_are_named_with_the_file(self, arrays, message):
-    with self.assertRaisesRegex(ValueError, f'mine.npz.*{message}'):
+    with self.assertRaisesRegex(ValueError, message):
       sources.load(self._save(**arrays))
 
 
