@@ -315,12 +315,8 @@ def _columns(
 
 
 def _dataset(record, thresholds, columns: dict[str, Array]) -> xr.Dataset:
-  coords = {
-    name: coord
-    for name, coord in record.coords.items()
-    if coord.dims in ((), ('cell',))
-  }
-  attrs = dict(record.attrs)
-  attrs['thresholds'] = json.dumps(thresholds._asdict())
-  variables = {name: ('cell', value) for name, value in columns.items()}
-  return xr.Dataset(variables, coords, attrs)
+  over_cells = record.drop_dims(['step', 'layer'])
+  result = over_cells.drop_vars(over_cells.data_vars).assign(
+    {name: ('cell', value) for name, value in columns.items()}
+  )
+  return result.assign_attrs(thresholds=json.dumps(thresholds._asdict()))

@@ -85,7 +85,8 @@ def make(
   coords = {name: ('cell', values) for name, values in axes.items()}
   coords |= {'step': np.arange(num_steps), 'layer': np.arange(num_layers) + 1}
   varying = [name for name, values in axes.items() if len(set(values)) > 1]
-  return xr.Dataset(data, coords, _attributes(varying))
+  record = xr.Dataset(data, coords, _attributes(varying))
+  return record.set_index(cell=list(axes))
 
 
 def study(

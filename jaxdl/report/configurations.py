@@ -47,7 +47,7 @@ def varying_axes(dataset: xr.Dataset) -> list[str]:
 def fixed_axes(dataset: xr.Dataset) -> dict[str, Any]:
   """Maps the axes with one value to that value, the seed included."""
   return {
-    name: dataset[name].values[0].item()
+    name: dataset[name].values.tolist()[0]
     for name in axes(dataset)
     if len(np.unique(dataset[name].values)) == 1
   }
