@@ -40,6 +40,11 @@ NUMBERS = (
   'nonfinite_layer',
 )
 
+# Over the seeds with the verdict of most alone.
+_OF_VERDICT = ('layer', 'since')
+# Whose median of two is the lower: there is no step 37.5.
+_WHOLE = (*_OF_VERDICT, 'nonfinite_step', 'nonfinite_layer')
+
 STYLES = {
   'healthy': 'green',
   'saturated': 'yellow',
@@ -100,10 +105,14 @@ def _row(diagnosis, configuration) -> dict[str, Any]:
     'bound_start': _is_bound(one, 'start'),
     'bound_end': _is_bound(one, 'end'),
   }
+  same = one['verdict'].values == verdict
   for name in NUMBERS:
-    values = one[name].values[~np.isnan(one[name].values)]
+    values = one[name].values[same] if name in _OF_VERDICT else one[name].values
+    values = values[~np.isnan(values)]
     has = len(values) > 0
     row[name] = np.median(values) if has else np.nan
+    if has and name in _WHOLE:
+      row[name] = np.sort(values)[(len(values) - 1) // 2]
     row[f'{name}_min'] = values.min() if has else np.nan
     row[f'{name}_max'] = values.max() if has else np.nan
   directions = [d for d in one['nonfinite_direction'].values if d]

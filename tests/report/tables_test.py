@@ -37,6 +37,7 @@ class SummaryTest(parameterized.TestCase):
     self.assertEqual(frame.loc['a', 'test_accuracy_min'], accuracy.min())
     self.assertEqual(frame.loc['a', 'test_accuracy_max'], accuracy.max())
     self.assertEqual(frame.loc['b', 'nonfinite_direction'], 'forward')
+    self.assertEqual(frame.loc['b', 'since'], 13)
 
   def test_a_median_is_a_bound_only_if_bounds_reach_it(self):
     cells = [{'seed': seed} for seed in range(3)]
