@@ -33,7 +33,9 @@ function evidence(c) {
   const parts = [`${nameOf(c)}: ${c.verdict}`];
   if (!Number.isNaN(since)) parts.push(`since step ${since}`);
   if (!Number.isNaN(layer)) parts.push(`at layer ${layer}`);
-  if (c.verdictStart !== c.verdict) parts.push(`${c.verdictStart} at the start`);
+  if (c.verdictStart !== c.verdict) {
+    parts.push(`${c.verdictStart} at the start`);
+  }
   return parts.join(', ') + '. Grey is exactly zero, red is not finite.';
 }
 

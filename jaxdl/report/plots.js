@@ -23,7 +23,8 @@ const plain = text => String(text)
 
 function axisOf(title, log, extra = {}) {
   return {
-    title: {text: title, standoff: 10}, type: log ? 'log' : 'linear', exponentformat: 'power',
+    title: {text: title, standoff: 10}, type: log ? 'log' : 'linear',
+    exponentformat: 'power',
     gridcolor: css('--line'), linecolor: css('--line'), zeroline: false,
     automargin: true, ...extra,
   };
