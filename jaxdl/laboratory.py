@@ -1,0 +1,287 @@
+"""The laboratory: what a cell of a gradient-flow study is, and how it trains.
+
+A cell maps each axis to a value. Choices are strings, which may carry numbers
+(`leaky_relu:0.2`); the rest are numbers. Names, shapes and kinds of layers are
+static: cells that share them share a compiled program. Seeds, rates,
+thresholds and scales are dynamic: they enter the program as arrays.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+import functools
+import math
+from typing import Any, NamedTuple
+
+from jaxdl import activations
+from jaxdl import choice
+from jaxdl.data import batches as batches_lib
+from jaxdl import layers
+from jaxdl import sweep
+from jaxdl import training
+from jaxdl.layers import base
+from jaxdl.layers import initializers
+from jaxdl.models import cnn
+from jaxdl.models import mlp
+from jaxdl.models import stack
+from jaxdl.tracing import statistics
+
+MODELS: Mapping[str, Callable[..., layers.Layer]] = {
+  'mlp': mlp.mlp,
+  'cnn': cnn.cnn,
+}
+# The numbers of each shortcut: the scale of the branch, and the gate's bias.
+SHORTCUTS = {
+  'none': {},
+  'identity': {'residual_scale': 1.0},
+  'highway': {'gate_bias': -2.0},
+}
+
+# Every axis of a cell, with the value it has where it is not given. A cell has
+# `weight_std` only where the weights are normal of that scale; `init` is then
+# `normal`.
+DEFAULTS: dict[str, sweep.grid.Value] = {
+  'model': 'mlp',
+  'activation': 'relu',
+  'norm': 'none',
+  'shortcut': 'none',
+  'clip': 'none',
+  'init': 'he',
+  'bias_std': 0.0,
+  'optimizer': 'sgd',
+  'learning_rate': 0.05,
+  'weight_decay': 0.0,
+  'depth': 30,
+  'width': 128,
+  'batch_size': 128,
+  'seed': 0,
+}
+
+
+class Static(NamedTuple):
+  """What of a cell changes its program."""
+
+  model: str
+  activation: str
+  norm: str
+  shortcut: str
+  clip: str
+  init: str
+  optimizer: str
+  decays: bool
+  depth: int
+  width: int
+
+
+def split(cell: sweep.Cell) -> tuple[Static, dict[str, float]]:
+  """Splits a cell into what is static and what is dynamic.
+
+  Args:
+    cell: a value for each axis of `DEFAULTS`, and perhaps `weight_std`.
+
+  Returns:
+    The static part, and the dynamic one: scalars by name.
+
+  Raises:
+    ValueError: a name that is unknown, or a number out of its range.
+  """
+  _check_numbers(cell)
+  activation = _parse(cell, 'activation', _activation_numbers)
+  shortcut = _parse(cell, 'shortcut', _shortcut_numbers)
+  clip = _parse(cell, 'clip', _clip_numbers)
+  optimizer = _parse(cell, 'optimizer', training.optimizer.hyperparameters)
+  if clip.name != 'none' and clip.numbers['threshold'] <= 0:
+    raise ValueError(f'clip {cell["clip"]!r}: the threshold must be positive')
+  if 'weight_std' not in cell:
+    initializers.get(cell['init'])
+  static = Static(
+    model=_known('model', cell, MODELS),
+    activation=activation.name,
+    norm=_known('norm', cell, stack.NORMS),
+    shortcut=shortcut.name,
+    # Not to clip is to clip at infinity, in the same program.
+    clip='norm' if clip.name == 'none' else clip.name,
+    init=cell['init'],
+    optimizer=optimizer.name,
+    decays=cell['weight_decay'] > 0,
+    depth=cell['depth'],
+    width=cell['width'],
+  )
+  dynamic = {
+    'learning_rate': cell['learning_rate'],
+    'weight_decay': cell['weight_decay'],
+    'bias_std': cell['bias_std'],
+    'clip.threshold': clip.numbers.get('threshold', math.inf),
+    **_prefixed('activation', activation.numbers),
+    **_prefixed('shortcut', shortcut.numbers),
+    **_prefixed('optimizer', optimizer.numbers),
+  }
+  if 'weight_std' in cell:
+    dynamic['weight_std'] = cell['weight_std']
+  return static, {name: float(value) for name, value in dynamic.items()}
+
+
+def builder(
+  in_shape: tuple[int, ...], num_classes: int
+) -> Callable[[Static], sweep.Experiment]:
+  """Returns what builds the experiment of a static part.
+
+  Args:
+    in_shape: of one input.
+    num_classes: number of labels.
+  """
+
+  def build(static):
+    def trainer(dynamic):
+      return training.trainer(
+        _model(static, dynamic, num_classes),
+        in_shape,
+        _watched(static, dynamic),
+        _update(static, dynamic),
+      )
+
+    return sweep.Experiment(
+      init=lambda dynamic, key: trainer(dynamic).init(key),
+      step=lambda state, batch, dynamic, key: trainer(dynamic).step(
+        state, batch, key
+      ),
+      finish=lambda state, dynamic, data: trainer(dynamic).evaluate(
+        state, data.test_images, data.test_labels
+      ),
+    )
+
+  return build
+
+
+def batches(num_train: int) -> Callable[[sweep.Cell, int, int], Any]:
+  """Returns what tells the engine which examples a batch of a cell holds.
+
+  Cells of the same seed and batch size see the same batches.
+  """
+
+  def indices(cell, start, count):
+    return batches_lib.batch_indices(
+      cell['seed'], start, count, cell['batch_size'], num_train
+    )
+
+  return indices
+
+
+def _check_numbers(cell: sweep.Cell) -> None:
+  for name in ('depth', 'width', 'batch_size'):
+    if not isinstance(cell[name], int) or cell[name] < 1:
+      raise ValueError(
+        f'{name} is {cell[name]!r}; it must be an integer of at least 1'
+      )
+  for name in ('learning_rate', 'weight_decay', 'bias_std', 'weight_std'):
+    value = cell.get(name, 0.0)
+    if isinstance(value, str) or not math.isfinite(value) or value < 0:
+      raise ValueError(
+        f'{name} is {value!r}; it must be a finite number of at least 0'
+      )
+
+
+def _parse(
+  cell: sweep.Cell,
+  axis: str,
+  numbers: Callable[[str], Mapping[str, float | None]],
+) -> choice.Choice:
+  text = str(cell[axis])
+  return choice.parse(axis, text, numbers(choice.split_name(text)))
+
+
+def _activation_numbers(name: str) -> Mapping[str, float | None]:
+  return activations.get(name).hyperparameters
+
+
+def _shortcut_numbers(name: str) -> Mapping[str, float | None]:
+  return base.choose('shortcut', name, SHORTCUTS)
+
+
+def _clip_numbers(name: str) -> Mapping[str, float | None]:
+  kinds: dict[str, dict[str, float | None]] = {'none': {}}
+  kinds |= {kind: {'threshold': None} for kind in training.clipping.names()}
+  return base.choose('clip', name, kinds)
+
+
+def _known(axis: str, cell: sweep.Cell, names: Iterable[str]) -> str:
+  return base.choose(axis, cell[axis], {name: name for name in names})
+
+
+def _prefixed(axis: str, numbers: Mapping[str, float]) -> dict[str, float]:
+  return {f'{axis}.{name}': value for name, value in numbers.items()}
+
+
+def _numbers(axis: str, dynamic: sweep.experiment.Dynamic) -> dict[str, Any]:
+  prefix = f'{axis}.'
+  return {
+    name.removeprefix(prefix): value
+    for name, value in dynamic.items()
+    if name.startswith(prefix)
+  }
+
+
+def _model(
+  static: Static, dynamic: sweep.experiment.Dynamic, num_classes: int
+) -> layers.Layer:
+  if 'weight_std' in dynamic:
+    weight_init = initializers.normal_fan_in(dynamic['weight_std'])
+  else:
+    weight_init = initializers.get(static.init)()
+  return MODELS[static.model](
+    depth=static.depth,
+    width=static.width,
+    num_classes=num_classes,
+    activation=layers.activation(
+      static.activation, **_numbers('activation', dynamic)
+    ),
+    norm=static.norm,
+    shortcut=static.shortcut,
+    weight_init=weight_init,
+    bias_init=initializers.normal(dynamic['bias_std']),
+    # Batch norm takes the mean away again, and with it any bias.
+    use_bias=not static.norm.startswith('batch'),
+    **_numbers('shortcut', dynamic),
+  )
+
+
+def _watched(
+  static: Static, dynamic: sweep.experiment.Dynamic
+) -> training.Watched:
+  """Watches the activations, and the streams between the layers."""
+  if static.activation == 'identity':  # It makes no value of its own.
+    value = 'norm' if static.norm != 'none' else _LINEAR[static.model]
+  else:
+    value = 'activation'
+  described = activations.get(static.activation)
+  flat_ends = described.flat_ends(**_numbers('activation', dynamic))
+  of_units = statistics.forward(flat_ends)
+  deep = static.depth > 1
+  scopes = [f'stem/{value}', *([f'hidden/layer/{value}'] if deep else [])]
+  return training.Watched(
+    activations={
+      **dict.fromkeys(scopes, of_units),
+      'readout': statistics.forward(),
+    },
+    streams=('stem', *(['hidden/layer'] if deep else []), 'readout'),
+  )
+
+
+_LINEAR = {'mlp': 'dense', 'cnn': 'conv'}
+
+
+def _update(
+  static: Static, dynamic: sweep.experiment.Dynamic
+) -> training.Update:
+  rate = dynamic['learning_rate']
+  make = functools.partial(training.optimizer.get(static.optimizer), rate)
+  optimizer = make(**_numbers('optimizer', dynamic))
+  if static.decays:
+    optimizer = training.optimizer.with_weight_decay(
+      optimizer, dynamic['weight_decay']
+    )
+  only_scales = static.optimizer == 'sgd' and not static.decays
+  return training.Update(
+    clip=training.clipping.get(static.clip),
+    threshold=dynamic['clip.threshold'],
+    optimizer=optimizer,
+    step_size=rate if only_scales else None,
+  )

@@ -1,0 +1,194 @@
+"""One training step of a stack, measured at every layer."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxdl import layers
+from jaxdl import tracing
+from jaxdl.models.stack import Stack
+from jaxdl.tracing import statistics
+from jaxdl.training import clipping
+from jaxdl.training import layerwise
+from jaxdl.training import loss
+import optax
+
+Array = jax.Array
+Batch = tuple[Array, Array]  # Inputs [batch, ...] and labels [batch].
+Metrics = dict[str, Array]  # Each [] or [layer].
+
+_TEST_BATCH = 500
+
+
+class TrainState(NamedTuple):
+  """All that the next step needs."""
+
+  params: Stack
+  model_state: Stack
+  opt_state: optax.OptState
+
+
+class Trainer(NamedTuple):
+  """Pure functions; the caller decides on jit.
+
+  Attributes:
+    init: maps a key to the first state.
+    step: maps a state, a batch and a key to the next state and the metrics of
+      the step: those of `docs/architecture.md`.
+    evaluate: maps a state, inputs and labels to `test_loss`, `test_accuracy`.
+  """
+
+  init: Callable[[Array], TrainState]
+  step: Callable[[TrainState, Batch, Array], tuple[TrainState, Metrics]]
+  evaluate: Callable[[TrainState, Array, Array], Metrics]
+
+
+class Watched(NamedTuple):
+  """Which scopes of a stack are measured, each in order of depth.
+
+  Attributes:
+    activations: the scopes whose values are activations, with their measure.
+    streams: the scopes whose outputs are the inputs of the next layer.
+  """
+
+  activations: Mapping[str, statistics.Measure]
+  streams: tuple[str, ...]
+
+
+class Update(NamedTuple):
+  """How gradients become updates.
+
+  Attributes:
+    clip: a way to clip.
+    threshold: of clipping.
+    optimizer: an optax optimizer.
+    step_size: if the optimizer only multiplies the gradient by this, then the
+      updates' norms follow from it and need not be measured.
+  """
+
+  clip: clipping.Clip
+  threshold: float | Array
+  optimizer: optax.GradientTransformation
+  step_size: float | Array | None = None
+
+
+def trainer(
+  model: layers.Layer,
+  in_shape: tuple[int, ...],
+  watched: Watched,
+  update: Update,
+) -> Trainer:
+  """Builds the training of a stack.
+
+  Args:
+    model: a layer whose params are a `Stack`, from inputs to logits.
+    in_shape: of one input.
+    watched: what is measured.
+    update: how the parameters learn.
+  """
+
+  def init(key):
+    _, params, model_state = model.init(key, in_shape)
+    return TrainState(params, model_state, update.optimizer.init(params))
+
+  def step(state, batch, key):
+    inputs, labels = batch
+
+    def loss_fn(params):
+      logits, model_state = model.apply(
+        params, state.model_state, inputs, train=True, key=key
+      )
+      accuracy = loss.accuracy(logits, labels)
+      return loss.cross_entropy(logits, labels), (model_state, accuracy)
+
+    probed = tracing.probe(loss_fn, has_aux=True, taps=_taps(watched))
+    (value, (model_state, accuracy)), grads, profile = probed(state.params)
+    params, opt_state, metrics = _apply_gradients(state, grads, update)
+    metrics |= _signals(profile, watched)
+    metrics |= {'loss': value, 'accuracy': accuracy}
+    return TrainState(params, model_state, opt_state), metrics
+
+  def evaluate(state, inputs, labels):
+    def logits_of(batch):
+      return model.apply(state.params, state.model_state, batch)[0]
+
+    logits = _in_batches(logits_of, inputs)
+    return {
+      'test_loss': loss.cross_entropy(logits, labels),
+      'test_accuracy': loss.accuracy(logits, labels),
+    }
+
+  return Trainer(init, step, evaluate)
+
+
+def _apply_gradients(
+  state: TrainState, grads: Stack, update: Update
+) -> tuple[Stack, optax.OptState, Metrics]:
+  """Clips, updates, and measures both."""
+  norms = layerwise.norms(grads)
+  clipped = update.clip(grads, state.params, norms, update.threshold)
+  updates, opt_state = update.optimizer.update(
+    clipped.grads, state.opt_state, state.params
+  )
+  if update.step_size is None:
+    update_norms = layerwise.norms(updates)
+  else:
+    update_norms = clipped.norms * update.step_size
+  parameter_norms = layerwise.norms(state.params)
+  positive = jnp.where(parameter_norms > 0, parameter_norms, jnp.nan)
+  metrics = {
+    'gradient_norm': norms,
+    'gradient_rms': norms / jnp.sqrt(layerwise.sizes(grads)),
+    'gradient_removed': clipped.removed,
+    'parameter_norm': parameter_norms,
+    'update_ratio': update_norms / positive,
+    'global_gradient_norm': statistics.norm(norms),
+    'global_gradient_norm_clipped': statistics.norm(clipped.norms),
+    'clip_bound': clipped.bound.astype(jnp.float32),
+  }
+  return optax.apply_updates(state.params, updates), opt_state, metrics
+
+
+def _taps(watched: Watched) -> Callable[[str], tracing.Taps]:
+  backward = statistics.backward()
+
+  def taps(path):
+    return tracing.Taps(
+      watched.activations.get(path),
+      backward if path in watched.streams else None,
+    )
+
+  return taps
+
+
+def _signals(profile: tracing.Profile, watched: Watched) -> Metrics:
+  """Puts the layers' statistics one after the other, `[layer]`."""
+  forward = _joined(profile[path].forward for path in watched.activations)
+  backward = _joined(profile[path].backward for path in watched.streams)
+  return {
+    **{f'activation_{k}': v for k, v in forward._asdict().items()},
+    **{f'cotangent_{k}': v for k, v in backward._asdict().items()},
+  }
+
+
+def _joined(parts: Any) -> Any:
+  return jax.tree.map(
+    lambda *values: jnp.concatenate([jnp.atleast_1d(v) for v in values]),
+    *parts,
+  )
+
+
+def _in_batches(fn: Callable[[Array], Array], inputs: Array) -> Array:
+  """Maps over slices of the batch axis, so that little memory is needed."""
+  count = len(inputs)
+  if count <= _TEST_BATCH:
+    return fn(inputs)
+  num_batches = -(-count // _TEST_BATCH)
+  size = -(-count // num_batches)
+  padding = [(0, num_batches * size - count)] + [(0, 0)] * (inputs.ndim - 1)
+  batches = jnp.pad(inputs, padding).reshape(
+    num_batches, size, *inputs.shape[1:]
+  )
+  outputs = jax.lax.map(fn, batches)
+  return outputs.reshape(num_batches * size, *outputs.shape[2:])[:count]
