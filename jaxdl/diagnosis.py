@@ -8,6 +8,48 @@ a layer, and what that adds up to over the depth, the *decades* won or lost.
 Here they are measured at the first step, where initialization decides them
 (Glorot & Bengio, 2010; He et al., 2015), and over the last steps of training.
 
+The first of these that applies, in this order, is the verdict. Each makes the
+ones below it moot: no profile can be read from NaN, and no gradient gets past a
+dead layer, whatever its rate.
+
+1. `unmeasured`: no step is recorded yet.
+2. `diverged`: something is not finite, or the loss has grown beyond
+   `Thresholds.loss_growth`.
+3. `dead`: a layer's units are zero on the whole batch, and the gradient is lost
+   there, or (it flows past, along a shortcut) most layers are so.
+4. `vanishing`, `exploding`: by both the decades over the depth and the rate.
+   With fewer than three layers to fit there is no rate, and the decades decide
+   alone; a network of one hidden layer has no depth to lose it in.
+5. `saturated`: a hidden layer sits at the flat ends of its activation.
+6. `healthy`: none of these. It may still not have learned: see `learned`.
+
+A diagnosis has these variables over `cell`:
+
+- `verdict`: at the end of training, by medians over the last `window` of the
+  steps; where the loss has reached zero there is no gradient to judge, and the
+  first step's profile stands in. `verdict_start`: at the first step. A network
+  can escape (vanishing, then healthy), or get caught only in training.
+- `learned`: whether the test accuracy is above chance by `learned_margin`.
+- `decades_start`, `decades_end`: log10 of the cotangent's rms at layer 1 over
+  that at the last hidden layer, negative where lost; at least so much is lost
+  where `bound_start`, `bound_end`; minus infinity below a dead layer.
+- `rate_start`, `rate_end`: slope in decades a layer, going backward, and
+  `rate_error_start`, `rate_error_end`, its standard error for independent
+  residuals. Layers multiply, so residuals are correlated, and it is the lower
+  end of what the rate's uncertainty may be.
+- `underflow_start`, `underflow_end`: layers whose cotangent underflows.
+- `layer`: the layer that the verdict is about: the one across which most is
+  lost (vanishing) or won (exploding), the dead one nearest the input, the most
+  saturated one, the first not finite. `since`: the step since which it holds.
+- `dead_mean`, `dead_worst`, `saturated_mean`, `saturated_worst`: shares at the
+  end, over hidden layers.
+- `loss`, `accuracy`: training, means over the last steps; `test_loss`,
+  `test_accuracy`: the record's.
+- `nonfinite_step`, `nonfinite_layer`, `nonfinite_direction`: where the first
+  NaN or infinity appeared (see `evidence.Nonfinite`).
+- `clip_bound`, `clip_removed`: share of the steps at which clipping bound, and
+  median share of the gradient that it removed there.
+
 References:
   Bengio, Simard, Frasconi, [Learning long-term dependencies with gradient
   descent is difficult](https://doi.org/10.1109/72.279181), 1994.
@@ -101,56 +143,13 @@ def diagnose(
 ) -> xr.Dataset:
   """Judges every cell of a record.
 
-  The first of these that applies, in this order, is the verdict. Each makes
-  the ones below it moot: no profile can be read from NaN, and no gradient gets
-  past a dead layer, whatever its rate.
-
-  1. `unmeasured`: no step is recorded yet.
-  2. `diverged`: something is not finite, or the loss has grown beyond
-     `thresholds.loss_growth`.
-  3. `dead`: a layer's units are zero on the whole batch, and the gradient is
-     lost there, or (it flows past, along a shortcut) most layers are so.
-  4. `vanishing`, `exploding`: by the decades over the depth and by the rate,
-     both. With fewer than three layers to fit there is no rate, and the decades
-     decide alone; a network of one hidden layer has no depth to lose it in.
-  5. `saturated`: a hidden layer sits at the flat ends of its activation.
-  6. `healthy`: none of these. It may still not have learned: see `learned`.
-
-  `verdict` judges the end of training, by medians over the last
-  `thresholds.window` of the steps; where the loss has reached zero there is no
-  gradient to judge, and the first step's profile stands in. `verdict_start`
-  judges the first step. A network can escape (vanishing, then healthy), or get
-  caught only in training.
-
-  The standard error of the rate is that of a least-squares line with
-  independent residuals. Layers multiply, so residuals are correlated, and it is
-  the lower end of what the rate's uncertainty may be.
-
   Args:
     record: a record (see `docs/architecture.md`).
     thresholds: where one verdict ends and the next begins.
 
   Returns:
-    A dataset over `cell`, with the record's coordinates on it:
-    `verdict`, `verdict_start`, `learned`;
-    `decades_start`, `decades_end`: log10 of the cotangent's rms at layer 1 over
-    that at the last hidden layer, negative where lost; at least so much is lost
-    where `bound_start`, `bound_end`; minus infinity below a dead layer;
-    `rate_start`, `rate_end`, `rate_error_start`, `rate_error_end`: slope in
-    decades a layer, going backward, with its standard error;
-    `underflow_start`, `underflow_end`: layers whose cotangent underflows;
-    `layer`: the layer that the verdict is about: the one across which most is
-    lost (vanishing) or won (exploding), the dead one nearest the input, the
-    most saturated one, the first not finite;
-    `since`: the step since which the verdict holds;
-    `dead_mean`, `dead_worst`, `saturated_mean`, `saturated_worst`: shares at
-    the end, over hidden layers;
-    `loss`, `accuracy`: training, means over the last steps; `test_loss`,
-    `test_accuracy`;
-    `nonfinite_step`, `nonfinite_layer`, `nonfinite_direction`: where the first
-    NaN or infinity appeared (see `evidence.Nonfinite`);
-    `clip_bound`, `clip_removed`: share of the steps at which clipping bound,
-    and median share of the gradient that it removed there.
+    A dataset over `cell`, with the record's coordinates on it and the variables
+    that this module's documentation lists.
 
   Raises:
     ValueError: if `record` lacks a variable, coordinate or attribute.
@@ -247,7 +246,7 @@ def _stand_in(
 def _classify(
   e: evidence.Evidence, diverged: Array, recorded: Array, t: Thresholds
 ) -> Array:
-  """Names the verdict; `diagnose` states the order and the reasons."""
+  """Names the verdict; the module states the order and the reasons."""
   no_rate = np.isnan(e.rate)
   falls = no_rate | (e.rate < -t.rate_errors * e.rate_error)
   rises = no_rate | (e.rate > t.rate_errors * e.rate_error)
