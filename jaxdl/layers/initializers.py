@@ -47,8 +47,10 @@ def orthogonal(gain: base.Scalar = 1.0) -> Initializer:
   unit = jax.nn.initializers.orthogonal()
 
   def init(key, shape, dtype=None):
-    w = unit(key, shape, jnp.dtype(dtype or float))
-    return w * jnp.asarray(gain, w.dtype)
+    dtype = jnp.result_type(dtype or float)
+    # There is no QR decomposition in half precision.
+    w = unit(key, shape, jnp.promote_types(dtype, jnp.float32))
+    return w.astype(dtype) * jnp.asarray(gain, dtype)
 
   return init
 

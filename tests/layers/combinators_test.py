@@ -24,12 +24,12 @@ def _input(width=_WIDTH):
   return jax.random.normal(jax.random.key(0), (8, width))
 
 
-def _scopes(layer, in_shape, **apply_kwargs):
+def _scopes(layer, in_shape):
   """Returns the paths of all scopes of a layer, those in scans included."""
-  _, params, state = layer.init(jax.random.key(0), in_shape)
-  closed = jax.make_jaxpr(
-    lambda x: layer.apply(params, state, x, **apply_kwargs)
-  )(jnp.ones((2, *in_shape)))
+  init = lambda key: layer.init(key, in_shape)[1:]
+  params, state = jax.eval_shape(init, jax.random.key(0))
+  x = jnp.ones((2, *in_shape))
+  closed = jax.make_jaxpr(layer.apply)(params, state, x)
 
   def walk(jaxpr, prefix):
     for eqn in jaxpr.eqns:
@@ -92,12 +92,13 @@ class RepeatTest(chex.TestCase):
       jax.grad(scanned)(params), jax.grad(loop)(params), rtol=1e-5, atol=1e-6
     )
 
-  def test_layers_start_apart(self):
-    _, params, _ = layers.repeat(layers.dense(4), 3).init(
-      jax.random.key(0), (4,)
-    )
-    w = np.asarray(params.w).reshape(3, -1)
-    self.assertEqual(np.linalg.matrix_rank(w), 3)
+  def test_each_layer_starts_from_a_key_of_its_own(self):
+    key, dense = jax.random.key(0), layers.dense(4)
+    _, params, _ = layers.repeat(dense, 3).init(key, (4,))
+    each = [dense.init(k, (4,))[1] for k in jax.random.split(key, 3)]
+    expected = jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
+    chex.assert_trees_all_close(params, expected, rtol=1e-5, atol=1e-6)
+    self.assertEqual(np.linalg.matrix_rank(params.w.reshape(3, -1)), 3)
 
   def test_program_is_as_small_at_any_depth(self):
     def count(depth):
