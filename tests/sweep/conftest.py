@@ -1,4 +1,4 @@
-"""The sweeps of these tests share compiled programs through JAX's own cache."""
+"""Settings of these tests, which compile much and compute little."""
 
 import jax
 from jax.experimental.compilation_cache import compilation_cache
@@ -6,16 +6,17 @@ import pytest
 
 
 @pytest.fixture(scope='package', autouse=True)
-def shared_compilation_cache(tmp_path_factory):
-  names = (
-    'jax_compilation_cache_dir',
-    'jax_persistent_cache_min_compile_time_secs',
+def quick_compilation(tmp_path_factory):
+  """Compiles each program once for all tests, and not to run fast."""
+  settings = (
+    ('jax_compilation_cache_dir', str(tmp_path_factory.mktemp('xla')), None),
+    ('jax_persistent_cache_min_compile_time_secs', 0.0, 1.0),
+    ('jax_disable_most_optimizations', True, False),
   )
-  before = {name: getattr(jax.config, name) for name in names}
   compilation_cache.reset_cache()
-  jax.config.update(names[0], str(tmp_path_factory.mktemp('compiled')))
-  jax.config.update(names[1], 0)
-  yield
-  for name, value in before.items():
+  for name, value, _ in settings:
     jax.config.update(name, value)
+  yield
+  for name, _, default in settings:
+    jax.config.update(name, default)
   compilation_cache.reset_cache()

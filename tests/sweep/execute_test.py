@@ -60,8 +60,8 @@ class RunTest(_SweepTest):
     self.assertTrue((dataset.steps_done == 10).all())
     for name in ('loss', 'gradient_norm', 'test_loss'):
       self.assertTrue(np.isfinite(dataset[name]).all(), name)
-    first = dataset.isel(step=0).loss
-    self.assertLen(np.unique(first), 4)  # Seeds and activations differ.
+    second = dataset.isel(step=1).loss
+    self.assertLen(np.unique(second), 8)
 
   @parameterized.named_parameters(('two', 2), ('four', 4))
   def test_devices_change_no_bit(self, num_devices):
@@ -76,14 +76,15 @@ class RunTest(_SweepTest):
 
   @parameterized.parameters('vmap', 'loop')
   def test_arrangement_changes_rounding_alone(self, arrangement):
-    _, dataset = _sweep(self.out, _ONE, arrangement=arrangement)
-    expected = _undisturbed().isel(cell=slice(0, 4))
+    axes = {**_ONE, 'learning_rate': [0.1]}
+    _, dataset = _sweep(self.out, axes, arrangement=arrangement)
+    expected = _undisturbed().isel(cell=slice(0, 2))
     for name in expected.data_vars:
       np.testing.assert_allclose(
         dataset[name], expected[name], rtol=1e-4, err_msg=name
       )
 
-  @parameterized.parameters(1, 7, 10)
+  @parameterized.parameters(3, 10)
   def test_chunks_change_no_bit(self, chunk_steps):
     _, dataset = _sweep(self.out, _ONE, chunk_steps=chunk_steps)
     _assert_bitwise_equal(dataset, _undisturbed().isel(cell=slice(0, 4)))
@@ -99,13 +100,13 @@ class RunTest(_SweepTest):
     )
 
   def test_layers_past_the_depth_of_a_cell_are_nan(self):
-    axes = {**_ONE, 'depth': [2, 3], 'learning_rate': [0.1]}
+    axes = {**_ONE, 'depth': [2, 3], 'learning_rate': [0.1], 'seed': [0]}
     _, dataset = _sweep(self.out, axes)
     norm = dataset.gradient_norm
     self.assertTrue(np.isnan(norm.sel(depth=2).sel(layer=4)).all())
     self.assertTrue(np.isfinite(norm.sel(depth=3)).all())
     np.testing.assert_array_equal(
-      norm.sel(depth=2, seed=0).squeeze().sel(layer=[1, 2, 3]),
+      norm.sel(depth=2).squeeze().sel(layer=[1, 2, 3]),
       _undisturbed()
       .sel(activation='relu', learning_rate=0.1, seed=0)
       .gradient_norm.squeeze(),

@@ -43,32 +43,31 @@ def build(static) -> sweep.Experiment:
   depth = static['depth']
 
   def init(dynamic, key):
-    widths = [IN_DIM] * (depth + 1) + [NUM_CLASSES]
-    keys = jax.random.split(key, depth + 1)
-    return [
-      dynamic['gain'] * jax.random.normal(k, (m, n)) / np.sqrt(m)
-      for k, m, n in zip(keys, widths[:-1], widths[1:], strict=True)
-    ]
+    shape = (depth, IN_DIM, IN_DIM)
+    bound = dynamic['gain'] * np.sqrt(3 / IN_DIM)
+    hidden = jax.random.uniform(key, shape, minval=-bound, maxval=bound)
+    return hidden, jnp.zeros((IN_DIM, NUM_CLASSES))
 
-  def loss_fn(weights, batch, key):
+  def loss_fn(params, batch, key):
+    hidden, readout = params
     x, labels = batch
-    x = x + 0.1 * jax.random.normal(key, x.shape)
-    for w in weights[:-1]:
-      x = activation(x @ w)
-    log_p = jax.nn.log_softmax(x @ weights[-1])
+    x = x + 0.1 * jax.random.uniform(key, x.shape)
+    x, _ = jax.lax.scan(lambda x, w: (activation(x @ w), None), x, hidden)
+    log_p = jax.nn.log_softmax(x @ readout)
     return -jnp.mean(log_p[jnp.arange(len(labels)), labels])
 
-  def step(weights, batch, dynamic, key):
-    loss, grads = jax.value_and_grad(loss_fn)(weights, batch, key)
-    norms = jnp.stack([jnp.linalg.norm(g) for g in grads])
+  def step(params, batch, dynamic, key):
+    loss, grads = jax.value_and_grad(loss_fn)(params, batch, key)
+    squares = jnp.sum(grads[0] ** 2, axis=(1, 2)), jnp.sum(grads[1] ** 2)[None]
+    norms = jnp.sqrt(jnp.concatenate(squares))
     rate = dynamic['learning_rate']
-    weights = jax.tree.map(lambda w, g: w - rate * g, weights, grads)
-    return weights, {'loss': loss, 'gradient_norm': norms}
+    params = jax.tree.map(lambda w, g: w - rate * g, params, grads)
+    return params, {'loss': loss, 'gradient_norm': norms}
 
-  def finish(weights, dynamic, data):
+  def finish(params, dynamic, data):
     del dynamic
     batch = (data.test_images, data.test_labels)
-    return {'test_loss': loss_fn(weights, batch, jax.random.key(0))}
+    return {'test_loss': loss_fn(params, batch, jax.random.key(0))}
 
   return sweep.Experiment(init, step, finish)
 

@@ -81,7 +81,7 @@ class ProgramTest(parameterized.TestCase):
 
   def test_shapes(self):
     _, shapes = _trace(_plan())
-    chex.assert_shape(shapes.states, [(4, 20, 20), (4, 20, 20), (4, 20, 3)])
+    chex.assert_shape(shapes.states, [(4, 2, 20, 20), (4, 20, 3)])
     chex.assert_shape(shapes.metrics['loss'], (4, 4))
     chex.assert_shape(shapes.metrics['gradient_norm'], (4, 4, 3))
     chex.assert_shape(shapes.scores['test_loss'], (4,))
@@ -104,7 +104,9 @@ class ProgramTest(parameterized.TestCase):
     experiment = experiment._replace(
       finish=lambda state, dynamic, data: {'logits': state[0]}
     )
-    with self.assertRaisesRegex(ValueError, r"'logits' has shape \(20, 20\)"):
+    with self.assertRaisesRegex(
+      ValueError, r"'logits' has shape \(2, 20, 20\)"
+    ):
       _trace(_plan(), experiment)
 
 
