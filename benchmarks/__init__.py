@@ -1,0 +1,1 @@
+"""Benchmarks: jaxdl beside what it replaces; run by `./run.sh benchmark`."""

@@ -1,0 +1,49 @@
+"""Timing of sides that compete for one machine: interleaved, by medians."""
+
+from collections.abc import Callable, Mapping
+import os
+import statistics
+import time
+
+Times = dict[str, list[float]]
+
+
+def seconds(fn: Callable[[], object]) -> float:
+  """Returns how long a call takes, in seconds."""
+  start = time.perf_counter()
+  fn()
+  return time.perf_counter() - start
+
+
+def interleaved(
+  sides: Mapping[str, Callable[[], object]], rounds: int
+) -> Times:
+  """Times each side once a round, so that all see the same busy machine."""
+  times: Times = {name: [] for name in sides}
+  for _ in range(rounds):
+    for name, fn in sides.items():
+      times[name].append(seconds(fn))
+  return times
+
+
+def median_ratio(times: Times, slow: str, fast: str) -> float:
+  """Returns the median over rounds of how many times `fast` beats `slow`."""
+  return statistics.median(
+    a / b for a, b in zip(times[slow], times[fast], strict=True)
+  )
+
+
+def spread(values: list[float], unit: str = 's', scale: float = 1.0) -> str:
+  """Returns `median unit (least to greatest of n)`."""
+  scaled = [scale * value for value in values]
+  text = f'{statistics.median(scaled):.3g} {unit}'
+  if len(scaled) == 1:
+    return text
+  low, high = min(scaled), max(scaled)
+  return f'{text} ({low:.3g} to {high:.3g} in {len(scaled)} rounds)'
+
+
+def machine() -> str:
+  """Returns a line on the machine: its cores, and how busy they are already."""
+  load = os.getloadavg()[0]
+  return f'{os.cpu_count()} cores, load {load:.1f} before the start'
