@@ -1,0 +1,331 @@
+"""Which deep networks train, where do gradients vanish or explode, what cures it?
+
+Trains every combination of activation, normalization, shortcut and gradient
+clipping, over several seeds, on real images, and records every layer's
+activations and gradients at every step. A comma makes an axis:
+
+  ./run.sh gradient_flow --activation=sigmoid,relu --norm=none,batch
+  ./run.sh gradient_flow --clip=none,value:1.0,norm:0.1 --optimizer=adam
+  ./run.sh gradient_flow --weight_std=0.5,1.0,1.5,2.0 --activation=tanh
+  ./run.sh gradient_flow --model=cnn --depth=20 --width=16 --num_steps=100
+
+Without flags: 7 activations x {none, batch} x {none, identity} x {none,
+norm:1.0} x 2 seeds = 112 networks of 30 layers, some minutes on 2 cores.
+
+Prints a table with a verdict on each configuration, and which cures worked, by
+how much. Writes to --out:
+
+  report.html   everything, to explore: profiles over depth, heat maps, curves
+  *.png, *.svg  the figures
+  summary.csv   the table
+  record.zarr   all that was measured: xarray, over cell, step and layer
+
+Numbers may follow a name after colons: leaky_relu:0.2, elu:1.0,
+rrelu:0.125:0.333 (least and largest slope), prelu:0.25 (initial slope),
+identity:0.5 (scale of the branch), highway:-2 (bias of the gate), momentum:0.9,
+value:V (each entry to [-V, V]), norm:V (global norm to V), adaptive:V (each
+unit's to V times its weights').
+"""
+
+from collections.abc import Callable, Sequence
+import datetime
+import json
+import os
+import pathlib
+import shlex
+import signal
+import sys
+import threading
+from typing import Any
+
+from absl import flags
+
+from experiments import command_line
+
+_ACTIVATION = flags.DEFINE_list(
+  'activation',
+  'sigmoid,tanh,relu,leaky_relu,prelu,rrelu,elu',
+  'sigmoid, tanh, relu, leaky_relu, prelu, rrelu, elu, selu, gelu, silu, '
+  'softplus, softsign, identity.',
+)
+_NORM = flags.DEFINE_list(
+  'norm',
+  'none,batch',
+  'none, batch, batch_plain (without scale and shift), layer.',
+)
+_SHORTCUT = flags.DEFINE_list(
+  'shortcut', 'none,identity', 'none, identity, highway.'
+)
+_CLIP = flags.DEFINE_list(
+  'clip', 'none,norm:1.0', 'none, value:V, norm:V, adaptive:V.'
+)
+_NUM_SEEDS = flags.DEFINE_integer(
+  'num_seeds', 2, 'Each combination is trained with seeds 0, 1, ...'
+)
+_MODEL = flags.DEFINE_list(
+  'model', 'mlp', 'mlp (fully connected), cnn (3x3 convolutions).'
+)
+_DEPTH = flags.DEFINE_list('depth', '30', 'Layers before the readout.')
+_WIDTH = flags.DEFINE_list('width', '128', 'Units, or channels, of each layer.')
+_INIT = flags.DEFINE_list('init', 'he', 'glorot, he, lecun, orthogonal.')
+_WEIGHT_STD = flags.DEFINE_list(
+  'weight_std',
+  '',
+  'Normal weights of this standard deviation times sqrt(fan-in), sigma_w of '
+  'the mean field, instead of --init.',
+)
+_BIAS_STD = flags.DEFINE_list(
+  'bias_std', '0', 'Standard deviation of the initial biases, sigma_b.'
+)
+_OPTIMIZER = flags.DEFINE_list(
+  'optimizer', 'sgd', 'sgd, momentum, nesterov, adam, rmsprop, adagrad.'
+)
+_LEARNING_RATE = flags.DEFINE_list('learning_rate', '0.05', 'Step size.')
+_WEIGHT_DECAY = flags.DEFINE_list(
+  'weight_decay', '0', 'L2 penalty; slopes of prelu are left out.'
+)
+_BATCH_SIZE = flags.DEFINE_list('batch_size', '128', 'Images in a batch.')
+_NUM_STEPS = flags.DEFINE_integer(
+  'num_steps', 400, 'Training steps of each network.', lower_bound=1
+)
+_DATA = flags.DEFINE_string(
+  'data',
+  'fashion_mnist_small',
+  'fashion_mnist_small (12,000 images that come with jaxdl), fashion_mnist, '
+  'mnist, cifar10, digits; or the path of an .npz or of a folder of IDX files.',
+)
+_DATA_DIR = flags.DEFINE_string(
+  'data_dir', None, 'Where the files of a named data set are.'
+)
+_PREPROCESSING = flags.DEFINE_string(
+  'preprocessing',
+  'channel_standard',
+  'none, unit (to [0, 1]), sample_mean, sample_standard, feature_standard, '
+  'channel_standard (fitted on the training split alone).',
+)
+_OUT = flags.DEFINE_string(
+  'out', None, 'Where to write. By default results/gradient_flow/<time>.'
+)
+_RESUME = flags.DEFINE_bool(
+  'resume', False, 'Go on with the study in --out, from its last chunk.'
+)
+_OVERWRITE = flags.DEFINE_bool(
+  'overwrite', False, 'Replace the study in --out.'
+)
+_CHUNK_STEPS = flags.DEFINE_integer(
+  'chunk_steps',
+  100,
+  'Steps between two writes; what a crash can cost.',
+  lower_bound=1,
+)
+_ARRANGEMENT = flags.DEFINE_enum(
+  'arrangement',
+  'auto',
+  ['auto', 'map', 'vmap', 'loop'],
+  'How a device runs its networks: one after the other (map, auto on a CPU), '
+  'all at once (vmap, auto elsewhere), or unrolled (loop).',
+)
+
+_SECTIONS = {
+  'Axes (a comma list makes an axis)': [
+    _ACTIVATION, _NORM, _SHORTCUT, _CLIP, _NUM_SEEDS, _MODEL, _DEPTH, _WIDTH,
+    _INIT, _WEIGHT_STD, _BIAS_STD, _OPTIMIZER, _LEARNING_RATE, _WEIGHT_DECAY,
+    _BATCH_SIZE,
+  ],
+  'Run': [_NUM_STEPS, _DATA, _DATA_DIR, _PREPROCESSING],
+  'Output': [_OUT, _RESUME, _OVERWRITE, _CHUNK_STEPS, _ARRANGEMENT],
+}  # fmt: skip
+
+
+def main(_: list[str]) -> None:
+  """Reads the flags, trains, diagnoses and reports."""
+  command_line.configure_jax()
+  import jax
+  from jaxdl import sweep
+
+  grid = sweep.Grid(_axes())
+  out = pathlib.Path(_OUT.value or _default_out())
+  if _RESUME.value and not _OUT.value:
+    raise ValueError('--resume needs --out: the folder of the study to resume')
+  _train(grid, out, jax.devices())
+  _report(out)
+
+
+def _axes() -> dict[str, Sequence[Any]]:
+  """Returns every axis of the grid, in the order of the table's columns."""
+  axes = {
+    'model': _MODEL.value,
+    'activation': _ACTIVATION.value,
+    'norm': _NORM.value,
+    'shortcut': _SHORTCUT.value,
+    'clip': _CLIP.value,
+    'init': _INIT.value,
+    'bias_std': _numbers(_BIAS_STD, float),
+    'optimizer': _OPTIMIZER.value,
+    'learning_rate': _numbers(_LEARNING_RATE, float),
+    'weight_decay': _numbers(_WEIGHT_DECAY, float),
+    'depth': _numbers(_DEPTH, int),
+    'width': _numbers(_WIDTH, int),
+    'batch_size': _numbers(_BATCH_SIZE, int),
+    'seed': list(range(_NUM_SEEDS.value)),
+  }
+  if _WEIGHT_STD.value:
+    if _INIT.present:
+      raise ValueError('give --weight_std or --init, not both')
+    axes['init'] = ['normal']
+    axes['weight_std'] = _numbers(_WEIGHT_STD, float)
+  for name, values in axes.items():
+    flag = 'num_seeds' if name == 'seed' else name
+    if not values:
+      raise ValueError(f'--{flag} is empty; give at least one value')
+  return axes
+
+
+def _numbers(
+  flag: flags.FlagHolder[list[str]], kind: Callable[[str], Any]
+) -> list[Any]:
+  try:
+    return [kind(text) for text in flag.value]
+  except ValueError:
+    what = 'integers' if kind is int else 'numbers'
+    raise ValueError(
+      f'--{flag.name}={",".join(flag.value)}: give {what}, with commas between'
+    ) from None
+
+
+def _default_out() -> str:
+  now = datetime.datetime.now().strftime('%Y-%m-%d-%H%M%S')
+  return f'results/gradient_flow/{now}'
+
+
+def _train(grid: Any, out: pathlib.Path, devices: Sequence[Any]) -> None:
+  """Trains and records; raises KeyboardInterrupt if it was stopped."""
+  from experiments import progress
+  from jaxdl import laboratory
+  from jaxdl import sweep
+  from jaxdl.data import preprocessing
+  from jaxdl.data import sources
+  import rich.console
+
+  cells = grid.cells()
+  plan = sweep.plan(
+    cells,
+    laboratory.split,
+    devices=devices,
+    num_steps=_NUM_STEPS.value,
+    chunk_steps=_CHUNK_STEPS.value,
+    arrangement=None if _ARRANGEMENT.value == 'auto' else _ARRANGEMENT.value,
+  )
+  dataset = preprocessing.preprocess(
+    sources.load(_DATA.value, data_dir=_DATA_DIR.value), _PREPROCESSING.value
+  )
+  num_train = len(dataset.train_labels)
+  console = rich.console.Console()
+  console.print(
+    f'{len(cells)} networks in {len(plan.programs)} programs on '
+    f'{len(devices)} {devices[0].platform} devices; {plan.num_steps} steps on '
+    f'{dataset.name} ({num_train:,} images)',
+    highlight=False,
+  )
+  with (
+    _stopping_on_interrupt(console) as stop,
+    progress.display(console) as display,
+  ):
+    outcome = sweep.run(
+      plan,
+      laboratory.builder(dataset.train_images.shape[1:], dataset.num_classes),
+      sweep.Data(*dataset[:4]),
+      laboratory.batches(num_train),
+      out,
+      settings={'data': dataset.name, 'preprocessing': _PREPROCESSING.value},
+      attributes=_attributes(grid, dataset),
+      resume=_RESUME.value,
+      overwrite=_OVERWRITE.value,
+      progress=progress.Watch(plan, dataset.num_classes, display),
+      stop=stop.is_set,
+    )
+  if not outcome.finished:
+    raise KeyboardInterrupt(
+      f'stopped; nothing is lost. Go on with: {_resume_command(out)}'
+    )
+
+
+class _stopping_on_interrupt:  # A context manager, named as what it does.
+  """Turns the first Ctrl-C into a request to stop after the current chunk."""
+
+  def __init__(self, console: Any):
+    self._console = console
+    self._stop = threading.Event()
+
+  def __enter__(self) -> threading.Event:
+    self._previous = signal.signal(signal.SIGINT, self._request)
+    return self._stop
+
+  def __exit__(self, *exception: object) -> None:
+    signal.signal(signal.SIGINT, self._previous)
+
+  def _request(self, *_: object) -> None:
+    self._stop.set()
+    self._console.print('stopping after this chunk; Ctrl-C again to stop now')
+    signal.signal(signal.SIGINT, self._previous)
+
+
+def _attributes(grid: Any, dataset: Any) -> dict[str, Any]:
+  """What the record says of itself."""
+  import importlib.metadata
+
+  import jaxdl
+
+  packages = ('jax', 'jaxlib', 'flax', 'optax', 'numpy')
+  return {
+    'jaxdl_version': jaxdl.__version__,
+    'data': dataset.name,
+    'preprocessing': _PREPROCESSING.value,
+    'num_classes': dataset.num_classes,
+    'axes': json.dumps([k for k, v in grid.axes.items() if len(v) > 1]),
+    'versions': json.dumps(
+      {p: importlib.metadata.version(p) for p in packages}
+    ),
+    'command': shlex.join(['gradient_flow', *sys.argv[1:]]),
+  }
+
+
+def _resume_command(out: pathlib.Path) -> str:
+  """The command that goes on with a stopped study."""
+  ours = ('--out', '--resume', '--overwrite', '--nooverwrite', '--noresume')
+  given, skip = [], False
+  for argument in sys.argv[1:]:
+    if skip:
+      skip = False
+    elif argument.startswith(ours):
+      skip = argument == '--out'
+    else:
+      given.append(argument)
+  return shlex.join(
+    ['./run.sh', 'gradient_flow', *given, f'--out={out}', '--resume']
+  )
+
+
+def _report(out: pathlib.Path) -> None:
+  """Diagnoses the record, prints the summary and writes the report."""
+  from jaxdl import diagnosis
+  from jaxdl import report
+  from jaxdl import sweep
+  import rich.console
+
+  record = sweep.open_record(out / 'record.zarr').load()
+  verdicts = diagnosis.diagnose(record)
+  console = rich.console.Console()
+  console.print()
+  report.print_summary(record, verdicts, console)
+  report.write(record, verdicts, out)
+  console.print(
+    f'\nReport: {os.path.relpath(out / "report.html")}  (record, figures and '
+    'table beside it)',
+    highlight=False,
+    soft_wrap=True,
+  )
+
+
+if __name__ == '__main__':
+  command_line.run(main, sections=_SECTIONS)

@@ -1,0 +1,186 @@
+"""What a study shows while it runs: how far it is, and what goes wrong where."""
+
+from collections import Counter
+from collections.abc import Iterator
+import contextlib
+import time
+from typing import NamedTuple, Protocol
+
+from jaxdl import diagnosis
+from jaxdl import sweep
+import numpy as np
+import rich.console
+import rich.live
+import rich.progress
+import rich.text
+import xarray as xr
+
+_SECONDS_BETWEEN_LINES = 10.0
+_ORDER = ('healthy', 'vanishing', 'exploding', 'diverged', 'dead', 'saturated')
+
+
+class _Status(NamedTuple):
+  """How far a study is."""
+
+  programs_done: int
+  programs: int
+  steps_done: int  # Steps of cells, over all cells.
+  steps: int
+  rate: float  # Steps of cells in a second.
+  verdicts: Counter[str]
+
+  @property
+  def remaining(self) -> float:
+    """Seconds that remain, at the rate so far."""
+    left = self.steps - self.steps_done
+    return left / self.rate if self.rate else float('inf')
+
+
+class Display(Protocol):
+  """Shows a status."""
+
+  def show(self, status: _Status) -> None:
+    """Shows it."""
+
+
+class Watch:
+  """Keeps count of the events of a sweep and shows them."""
+
+  def __init__(self, plan: sweep.Plan, num_classes: int, display: Display):
+    self._plan = plan
+    self._num_classes = num_classes
+    self._display = display
+    self._begin: float | None = None
+    self._first: int = 0  # Steps that were done when the clock began.
+    self._done: dict[int, int] = {}  # By program.
+    self._verdicts: dict[int, list[str]] = {}
+
+  def __call__(self, event: sweep.Event) -> None:
+    """Takes note of a recorded chunk."""
+    number = event.program.number
+    chunk = next(iter(event.metrics.values())).shape[1]
+    now = time.monotonic()
+    if number not in self._done:
+      self._first += (event.steps_done - chunk) * len(event.cells)
+    self._begin = self._begin or now
+    self._done[number] = event.steps_done
+    self._verdicts[number] = _verdicts(event, self._num_classes)
+    self._display.show(self._status(now - self._begin))
+
+  def _status(self, seconds: float) -> _Status:
+    plan = self._plan
+    sizes = {program.number: len(program.cells) for program in plan.programs}
+    steps_done = sum(sizes[n] * done for n, done in self._done.items())
+    # What the first chunk did before the clock began is not in the rate.
+    counted = steps_done - self._first - plan.chunk_steps * sizes[0]
+    return _Status(
+      programs_done=sum(d == plan.num_steps for d in self._done.values()),
+      programs=len(plan.programs),
+      steps_done=steps_done,
+      steps=plan.num_steps * len(plan.cells),
+      rate=max(counted, 0) / seconds if seconds else 0.0,
+      verdicts=Counter(v for vs in self._verdicts.values() for v in vs),
+    )
+
+
+class Lines:
+  """Shows a line now and then, where the output is no terminal."""
+
+  def __init__(self, console: rich.console.Console):
+    self._console = console
+    self._last = -float('inf')
+
+  def show(self, status: _Status) -> None:
+    """Prints a line, unless one was printed a moment ago."""
+    is_last = status.steps_done == status.steps
+    now = time.monotonic()
+    if is_last or now - self._last > _SECONDS_BETWEEN_LINES:
+      self._last = now
+      self._console.print(_line(status), highlight=False, soft_wrap=True)
+
+
+class Bar:
+  """Shows a bar, and a live line of verdicts, on a terminal."""
+
+  def __init__(self, console: rich.console.Console):
+    self._progress = rich.progress.Progress(
+      rich.progress.TextColumn('{task.description}'),
+      rich.progress.BarColumn(),
+      rich.progress.TaskProgressColumn(),
+      rich.progress.TimeElapsedColumn(),
+    )
+    self._task = self._progress.add_task('compiling', total=None)
+    self._live = rich.live.Live(console=console, get_renderable=self._render)
+    self._text = rich.text.Text('the first chunk is not through yet')
+
+  def __enter__(self) -> 'Bar':
+    self._live.start()
+    return self
+
+  def __exit__(self, *exception: object) -> None:
+    self._live.stop()
+
+  def show(self, status: _Status) -> None:
+    """Moves the bar."""
+    self._progress.update(
+      self._task,
+      description='training',
+      completed=status.steps_done,
+      total=status.steps,
+    )
+    self._text = rich.text.Text(_line(status))
+
+  def _render(self) -> rich.console.Group:
+    return rich.console.Group(self._progress, self._text)
+
+
+@contextlib.contextmanager
+def display(console: rich.console.Console) -> Iterator[Display]:
+  """Chooses how to show progress: a bar on a terminal, lines elsewhere."""
+  if console.is_terminal:
+    with Bar(console) as bar:
+      yield bar
+  else:
+    yield Lines(console)
+
+
+def _line(status: _Status) -> str:
+  """One line: programs, steps, rate, remaining time, verdicts so far."""
+  parts = [
+    f'programs {status.programs_done}/{status.programs}',
+    f'steps {status.steps_done:,}/{status.steps:,}',
+  ]
+  if status.rate:
+    parts.append(f'{status.rate:,.0f} steps/s')
+    parts.append(f'{_duration(status.remaining)} left')
+  counts = [f'{status.verdicts[v]} {v}' for v in _ORDER if status.verdicts[v]]
+  return ' · '.join(parts) + ' | ' + ', '.join(counts)
+
+
+def _duration(seconds: float) -> str:
+  minutes, seconds = divmod(round(seconds), 60)
+  return f'{minutes} min {seconds:02d} s' if minutes else f'{seconds} s'
+
+
+def _verdicts(event: sweep.Event, num_classes: int) -> list[str]:
+  """Judges the cells of a program by the chunk that was recorded last."""
+  dims = ('cell', 'step', 'layer')
+  variables = {
+    name: (dims[: values.ndim], values)
+    for name, values in event.metrics.items()
+  }
+  cells, steps = event.metrics['loss'].shape
+  unknown = ('cell', np.full(cells, np.nan))
+  variables |= {'test_loss': unknown, 'test_accuracy': unknown}
+  variables['steps_done'] = ('cell', np.full(cells, steps))
+  depths = [cell['depth'] for cell in event.cells]
+  chunk = xr.Dataset(
+    variables,
+    coords={
+      'depth': ('cell', depths),
+      'step': range(steps),
+      'layer': range(1, max(depths) + 2),
+    },
+    attrs={'num_classes': num_classes},
+  )
+  return diagnosis.diagnose(chunk)['verdict'].values.tolist()
