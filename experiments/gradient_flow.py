@@ -1,4 +1,4 @@
-"""Which deep networks train, where do gradients vanish or explode, what cures it?
+"""Which deep networks train, where do gradients vanish, and what cures it?
 
 Trains every combination of activation, normalization, shortcut and gradient
 clipping, over several seeds, on real images, and records every layer's
@@ -27,7 +27,7 @@ value:V (each entry to [-V, V]), norm:V (global norm to V), adaptive:V (each
 unit's to V times its weights').
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import datetime
 import json
 import os
@@ -39,7 +39,6 @@ import threading
 from typing import Any
 
 from absl import flags
-
 from experiments import command_line
 
 _ACTIVATION = flags.DEFINE_list(
@@ -126,15 +125,27 @@ _ARRANGEMENT = flags.DEFINE_enum(
   'all at once (vmap, auto elsewhere), or unrolled (loop).',
 )
 
-_SECTIONS = {
+_SECTIONS: Mapping[str, Sequence[flags.FlagHolder[Any]]] = {
   'Axes (a comma list makes an axis)': [
-    _ACTIVATION, _NORM, _SHORTCUT, _CLIP, _NUM_SEEDS, _MODEL, _DEPTH, _WIDTH,
-    _INIT, _WEIGHT_STD, _BIAS_STD, _OPTIMIZER, _LEARNING_RATE, _WEIGHT_DECAY,
+    _ACTIVATION,
+    _NORM,
+    _SHORTCUT,
+    _CLIP,
+    _NUM_SEEDS,
+    _MODEL,
+    _DEPTH,
+    _WIDTH,
+    _INIT,
+    _WEIGHT_STD,
+    _BIAS_STD,
+    _OPTIMIZER,
+    _LEARNING_RATE,
+    _WEIGHT_DECAY,
     _BATCH_SIZE,
   ],
   'Run': [_NUM_STEPS, _DATA, _DATA_DIR, _PREPROCESSING],
   'Output': [_OUT, _RESUME, _OVERWRITE, _CHUNK_STEPS, _ARRANGEMENT],
-}  # fmt: skip
+}
 
 
 def main(_: list[str]) -> None:
@@ -151,9 +162,9 @@ def main(_: list[str]) -> None:
   _report(out)
 
 
-def _axes() -> dict[str, Sequence[Any]]:
+def _axes() -> Mapping[str, Sequence[Any]]:
   """Returns every axis of the grid, in the order of the table's columns."""
-  axes = {
+  axes: dict[str, Sequence[Any]] = {
     'model': _MODEL.value,
     'activation': _ACTIVATION.value,
     'norm': _NORM.value,

@@ -1,4 +1,4 @@
-"""What a study shows while it runs: how far it is, and what goes wrong where."""
+"""What a study shows while it runs: how far it is, and what goes wrong."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -173,7 +173,7 @@ def _verdicts(event: sweep.Event, num_classes: int) -> list[str]:
   unknown = ('cell', np.full(cells, np.nan))
   variables |= {'test_loss': unknown, 'test_accuracy': unknown}
   variables['steps_done'] = ('cell', np.full(cells, steps))
-  depths = [cell['depth'] for cell in event.cells]
+  depths = [int(cell['depth']) for cell in event.cells]
   chunk = xr.Dataset(
     variables,
     coords={

@@ -1,3 +1,44 @@
-"""jaxdl: the gradient-flow laboratory for JAX."""
+"""jaxdl: the gradient-flow laboratory for JAX.
+
+  value, grads, profile = jaxdl.probe(loss)(params, batch)
+
+measures what flows through every `jax.named_scope` of a loss;
+`jaxdl.log_cotangent_profile` does so at any depth. `jaxdl.layers` and
+`jaxdl.activations` build networks, `jaxdl.sweep` trains grids of them, and
+`jaxdl.diagnose` says of a record what vanishes, explodes, or learns.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+  from jaxdl import activations as activations
+  from jaxdl import layers as layers
+  from jaxdl import sweep as sweep
+  from jaxdl.diagnosis import diagnose as diagnose
+  from jaxdl.tracing import log_cotangent_profile as log_cotangent_profile
+  from jaxdl.tracing import probe as probe
 
 __version__ = '0.1.0'
+
+_MODULES = ('activations', 'layers', 'sweep')
+_FUNCTIONS = {
+  'diagnose': 'jaxdl.diagnosis',
+  'log_cotangent_profile': 'jaxdl.tracing',
+  'probe': 'jaxdl.tracing',
+}
+
+
+def __getattr__(name: str) -> Any:
+  """Imports what is asked for: a mistyped flag need not wait for JAX."""
+  import importlib
+
+  if name in _MODULES:
+    return importlib.import_module(f'jaxdl.{name}')
+  if name in _FUNCTIONS:
+    return getattr(importlib.import_module(_FUNCTIONS[name]), name)
+  raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+
+def __dir__() -> list[str]:
+  """Lists what can be asked for."""
+  return sorted([*globals(), *_MODULES, *_FUNCTIONS])

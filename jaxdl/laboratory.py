@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 from jaxdl import activations
 from jaxdl import choice
-from jaxdl.data import batches as batches_lib
 from jaxdl import layers
 from jaxdl import sweep
 from jaxdl import training
+from jaxdl.data import batches as batches_lib
 from jaxdl.layers import base
 from jaxdl.layers import initializers
 from jaxdl.models import cnn
@@ -91,7 +91,7 @@ def split(cell: sweep.Cell) -> tuple[Static, dict[str, float]]:
   if clip.name != 'none' and clip.numbers['threshold'] <= 0:
     raise ValueError(f'clip {cell["clip"]!r}: the threshold must be positive')
   if 'weight_std' not in cell:
-    initializers.get(cell['init'])
+    initializers.get(str(cell['init']))
   static = Static(
     model=_known('model', cell, MODELS),
     activation=activation.name,
@@ -99,11 +99,11 @@ def split(cell: sweep.Cell) -> tuple[Static, dict[str, float]]:
     shortcut=shortcut.name,
     # Not to clip is to clip at infinity, in the same program.
     clip='norm' if clip.name == 'none' else clip.name,
-    init=cell['init'],
+    init=str(cell['init']),
     optimizer=optimizer.name,
-    decays=cell['weight_decay'] > 0,
-    depth=cell['depth'],
-    width=cell['width'],
+    decays=float(cell['weight_decay']) > 0,
+    depth=int(cell['depth']),
+    width=int(cell['width']),
   )
   dynamic = {
     'learning_rate': cell['learning_rate'],
@@ -167,9 +167,10 @@ def batches(num_train: int) -> Callable[[sweep.Cell, int, int], Any]:
 
 def _check_numbers(cell: sweep.Cell) -> None:
   for name in ('depth', 'width', 'batch_size'):
-    if not isinstance(cell[name], int) or cell[name] < 1:
+    value = cell[name]
+    if not isinstance(value, int) or value < 1:
       raise ValueError(
-        f'{name} is {cell[name]!r}; it must be an integer of at least 1'
+        f'{name} is {value!r}; it must be an integer of at least 1'
       )
   for name in ('learning_rate', 'weight_decay', 'bias_std', 'weight_std'):
     value = cell.get(name, 0.0)
@@ -203,7 +204,7 @@ def _clip_numbers(name: str) -> Mapping[str, float | None]:
 
 
 def _known(axis: str, cell: sweep.Cell, names: Iterable[str]) -> str:
-  return base.choose(axis, cell[axis], {name: name for name in names})
+  return base.choose(axis, str(cell[axis]), {name: name for name in names})
 
 
 def _prefixed(axis: str, numbers: Mapping[str, float]) -> dict[str, float]:

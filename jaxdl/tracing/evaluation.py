@@ -95,7 +95,8 @@ def evaluate(
     values = [read(atom) for atom in operation.inputs]
     if any(keys_within(body) & taps.keys() for body in operation.bodies):
       done = _EVALUATORS[operation.primitive.name](
-          operation, values, taps, slots, thread)  # fmt: skip
+        operation, values, taps, slots, thread
+      )
       results, thread = done.outputs, done.thread
       parts.update(done.parts)
     else:
@@ -141,7 +142,8 @@ def _evaluate_cond(operation, values, taps, slots, thread) -> Evaluated:
 
   def branch(body):
     return lambda slots, thread, *operands: evaluate(
-        body, operands, taps, slots, thread)  # fmt: skip
+      body, operands, taps, slots, thread
+    )
 
   branches = [branch(body) for body in operation.bodies]
   shapes: dict[int, Any] = {}
@@ -156,8 +158,9 @@ def _evaluate_cond(operation, values, taps, slots, thread) -> Evaluated:
 
     return completed
 
-  return lax.switch(index, list(map(complete, branches)), inner, thread,
-                    *operands)  # fmt: skip
+  return lax.switch(
+    index, list(map(complete, branches)), inner, thread, *operands
+  )
 
 
 def _evaluate_remat(operation, values, taps, slots, thread) -> Evaluated:
@@ -168,7 +171,8 @@ def _evaluate_remat(operation, values, taps, slots, thread) -> Evaluated:
     return evaluate(body, values, taps, slots, thread)
 
   return jaxpr.rebind(
-      operation, inner, _slots_within([body], slots), thread, *values)  # fmt: skip
+    operation, inner, _slots_within([body], slots), thread, *values
+  )
 
 
 _EVALUATORS: dict[str, Callable[..., Evaluated]] = {

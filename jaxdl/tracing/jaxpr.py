@@ -90,7 +90,7 @@ class _Flattening:
     operations: list[Operation] = []
     constants = {
       self._name(var, env, avals): value
-      for var, value in zip(closed.jaxpr.constvars, closed.consts)
+      for var, value in zip(closed.jaxpr.constvars, closed.consts, strict=True)
     }
     inputs = tuple(self._name(var, env, avals) for var in closed.jaxpr.invars)
     self._inline(closed.jaxpr, (), env, avals, constants, operations)
@@ -109,18 +109,22 @@ class _Flattening:
       inputs = tuple(_look_up(atom, env) for atom in eqn.invars)
       called = _inlined_call(eqn)
       if called is not None:
-        inner = dict(zip(called.jaxpr.invars, inputs))
-        for var, value in zip(called.jaxpr.constvars, called.consts):
+        inner = dict(zip(called.jaxpr.invars, inputs, strict=True))
+        for var, value in zip(
+          called.jaxpr.constvars, called.consts, strict=True
+        ):
           constants[self._name(var, inner, avals)] = value
         self._inline(called.jaxpr, path, inner, avals, constants, operations)
         env.update(
-            (var, _look_up(atom, inner))
-            for var, atom in zip(eqn.outvars, called.jaxpr.outvars))  # fmt: skip
+          (var, _look_up(atom, inner))
+          for var, atom in zip(eqn.outvars, called.jaxpr.outvars, strict=True)
+        )
         continue
       outputs = tuple(self._name(var, env, avals) for var in eqn.outvars)
       bodies = tuple(self.graph(body) for body in _bodies(eqn))
       operations.append(
-          Operation(eqn.primitive, eqn.params, path, inputs, outputs, bodies))  # fmt: skip
+        Operation(eqn.primitive, eqn.params, path, inputs, outputs, bodies)
+      )
 
 
 def _look_up(atom: Any, env: dict[core.Var, Any]) -> Any:

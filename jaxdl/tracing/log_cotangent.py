@@ -50,7 +50,8 @@ def log_cotangent_profile(
     def tapped(slots):
       arrays = evaluation.array_leaves((args, kwargs))
       done = evaluation.evaluate(
-          graph, arrays, taps, slots, thread=jnp.zeros([]))  # fmt: skip
+        graph, arrays, taps, slots, thread=jnp.zeros([])
+      )
       result = jax.tree.unflatten(out_tree, done.outputs)
       # The thread is an output, so that its cotangent, the logarithm, is there.
       return (result[0] if has_aux else result), done.thread

@@ -76,7 +76,7 @@ class Profile(Mapping[str, Signal]):
   def tree_flatten_with_keys(self):
     """Flattens; the names are static and keep their order."""
     keys = (jax.tree_util.DictKey(name) for name in self._names)
-    return tuple(zip(keys, self._signals)), self._names
+    return tuple(zip(keys, self._signals, strict=True)), self._names
 
   def tree_flatten(self):
     """As `tree_flatten_with_keys`, without keys."""
@@ -203,7 +203,8 @@ def _slots(placed: _Placed) -> dict[int, Any]:
       jax.eval_shape(measure.reduce, value) for measure in _measures(wanted)[1]
     ]
     return jax.tree.map(
-        lambda s: jnp.zeros(site.lengths + s.shape, s.dtype), shapes)  # fmt: skip
+      lambda s: jnp.zeros(site.lengths + s.shape, s.dtype), shapes
+    )
 
   return {site.key: slot(site, wanted) for site, wanted in placed}
 
@@ -214,11 +215,15 @@ def _profile(placed: _Placed, parts: Any, received: Any) -> Profile:
   for site, wanted in placed:
     forward, backward = _measures(wanted)
     finished = [
-      {m: m.finish(p, site.shape) for m, p in zip(measures, of_site[site.key])}
+      {
+        m: m.finish(p, site.shape)
+        for m, p in zip(measures, of_site[site.key], strict=True)
+      }
       for measures, of_site in ((forward, parts), (backward, received))
     ]
-    for path, taps in zip(site.paths, wanted):
+    for path, taps in zip(site.paths, wanted, strict=True):
       if any(taps):
         rows[path] = Signal(
-            *(done.get(m) for done, m in zip(finished, taps)))  # fmt: skip
+          *(done.get(m) for done, m in zip(finished, taps, strict=True))
+        )
   return Profile(tuple(rows), tuple(rows.values()))

@@ -81,22 +81,37 @@ def _find(
     inner = []
     for body in operation.bodies:
       inner += _find_in_body(
-          body, operation, prefix, lengths, needed, tainted,
-          is_open=is_open or bool(earlier - set(operation.outputs)))  # fmt: skip
+        body,
+        operation,
+        prefix,
+        lengths,
+        needed,
+        tainted,
+        is_open=is_open or bool(earlier - set(operation.outputs)),
+      )
     found += inner
     if inner or any(key in tainted for key in _keys(operation.inputs)):
       tainted.update(operation.outputs)
     for key in operation.outputs:
       if key in chosen:
         bypasses = {
-            other for other in tainted
-            if other != key and last_use.get(other, -1) > index}  # fmt: skip
+          other
+          for other in tainted
+          if other != key and last_use.get(other, -1) > index
+        }
         tainted.add(key)
         aval = graph.avals[key]
         paths = tuple('/'.join(prefix + path) for path in chosen[key])
         found.append(
-            Site(key, paths, aval.shape, aval.dtype, lengths,
-                 is_cut=not is_open and not bypasses))  # fmt: skip
+          Site(
+            key,
+            paths,
+            aval.shape,
+            aval.dtype,
+            lengths,
+            is_cut=not is_open and not bypasses,
+          )
+        )
   return found
 
 
@@ -114,7 +129,10 @@ def _find_in_body(
   is_cond = operation.primitive.name == 'cond'
   inputs = operation.inputs[1:] if is_cond else operation.inputs
   tainted_inputs = {
-      own for own, outer in zip(body.inputs, inputs) if outer in tainted}  # fmt: skip
+    own
+    for own, outer in zip(body.inputs, inputs, strict=True)
+    if outer in tainted
+  }
   lasting = set()
   if is_scan:
     lengths += (operation.params['length'],)
@@ -144,16 +162,18 @@ def _chosen(graph: Graph, needed: set[int]) -> dict[int, list[Path]]:
   for path, (_, key) in best.items():
     chosen.setdefault(key, []).append(path)
   return {
-      key: sorted(paths, key=len, reverse=True)
-      for key, paths in chosen.items()}  # fmt: skip
+    key: sorted(paths, key=len, reverse=True) for key, paths in chosen.items()
+  }
 
 
 def _exits(graph: Graph) -> list[tuple[int, Path]]:
   """Every inexact value with every scope that it leaves, in order."""
   shared: dict[int, int] = {}  # Scopes that a value and all its readers share.
   made_in = {
-      key: operation.path
-      for operation in graph.operations for key in operation.outputs}  # fmt: skip
+    key: operation.path
+    for operation in graph.operations
+    for key in operation.outputs
+  }
   for operation in graph.operations:
     for key in _keys(operation.inputs):
       if key in made_in:
@@ -172,8 +192,10 @@ def _exits(graph: Graph) -> list[tuple[int, Path]]:
 def _needed(graph: Graph, live: frozenset[int]) -> set[int]:
   """Keys of the values on which the live outputs depend."""
   needed = {
-      key for i, key in enumerate(graph.outputs)
-      if i in live and isinstance(key, int)}  # fmt: skip
+    key
+    for i, key in enumerate(graph.outputs)
+    if i in live and isinstance(key, int)
+  }
   for operation in reversed(graph.operations):
     if needed.intersection(operation.outputs):
       needed.update(_keys(operation.inputs))
@@ -223,7 +245,8 @@ def _number_repeated_paths(found: list[Site]) -> tuple[Site, ...]:
     return path if seen[path] == 1 else f'{path}#{seen[path]}'
 
   return tuple(
-      site._replace(paths=tuple(map(number, site.paths))) for site in found)  # fmt: skip
+    site._replace(paths=tuple(map(number, site.paths))) for site in found
+  )
 
 
 def _keys(atoms: tuple[Any, ...]) -> list[int]:
@@ -232,7 +255,7 @@ def _keys(atoms: tuple[Any, ...]) -> list[int]:
 
 def _common_length(a: Path, b: Path) -> int:
   length = 0
-  for x, y in zip(a, b):
+  for x, y in zip(a, b, strict=False):
     if x != y:
       break
     length += 1

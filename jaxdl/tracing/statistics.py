@@ -157,8 +157,15 @@ def forward(
       rows,
     )
     return _ForwardParts(
-        high, low, pivot, scale, total, squares, zeros,
-        _count_saturated(rows, *flat_ends))  # fmt: skip
+      high,
+      low,
+      pivot,
+      scale,
+      total,
+      squares,
+      zeros,
+      _count_saturated(rows, *flat_ends),
+    )
 
   def finish(parts: _ForwardParts, shape: Shape) -> Forward:
     num_rows, _ = _rows_and_units(shape)
@@ -172,7 +179,8 @@ def forward(
     within = jnp.mean(parts.squares / num_rows - scaled_mean**2, axis=-1)
     within = jnp.maximum(within, 0) / (parts.scale * unit) ** 2
     between = jnp.mean(
-        ((unit_mean - mean[..., None]) / unit[..., None]) ** 2, axis=-1)  # fmt: skip
+      ((unit_mean - mean[..., None]) / unit[..., None]) ** 2, axis=-1
+    )
     variance = within + between
     return Forward(
       mean=mean,
@@ -206,8 +214,7 @@ def backward() -> Measure:
       return jnp.ones([], rows.dtype), squares, jnp.zeros([], rows.dtype)
 
     safe = _squares_are_safe(magnitude, squares)
-    return _BackwardParts(
-        high, low, *lax.cond(safe, as_they_are, scaled, rows))  # fmt: skip
+    return _BackwardParts(high, low, *lax.cond(safe, as_they_are, scaled, rows))
 
   def finish(parts: _BackwardParts, shape: Shape) -> Backward:
     max_abs = jnp.maximum(parts.high, -parts.low)
