@@ -18,6 +18,8 @@ from typing import NamedTuple
 from absl import app
 from absl import flags
 from benchmarks import timing
+from jaxdl.data import preprocessing
+from jaxdl.data import sources
 import torch
 from torch import nn
 from torch.nn import functional
@@ -27,7 +29,7 @@ _ROUNDS = flags.DEFINE_integer('rounds', 3, 'Rounds, each of both sides.')
 
 WARMUP_STEPS = 3
 BATCH_SIZE = 128
-LEARNING_RATE = 0.01
+LEARNING_RATE = 0.05
 
 ACTIVATIONS = {
   'sigmoid': nn.Sigmoid,
@@ -52,15 +54,23 @@ class Cell(NamedTuple):
   width: int = 128
 
 
+def linear(in_features: int, features: int, bias: bool = True) -> nn.Linear:
+  """Returns a linear layer with the initial values of the study: He's."""
+  layer = nn.Linear(in_features, features, bias)
+  nn.init.kaiming_normal_(layer.weight)
+  if bias:
+    nn.init.zeros_(layer.bias)
+  return layer
+
+
 class Hidden(nn.Module):
   """Linear, normalization, activation; an identity may lead past them."""
 
   def __init__(self, in_features: int, cell: Cell, shortcut: bool):
     super().__init__()
-    self.linear = nn.Linear(in_features, cell.width)
-    nn.init.xavier_uniform_(self.linear.weight)
-    nn.init.zeros_(self.linear.bias)
-    self.norm = nn.BatchNorm1d(cell.width) if cell.norm == 'batch' else None
+    normalized = cell.norm == 'batch'
+    self.linear = linear(in_features, cell.width, bias=not normalized)
+    self.norm = nn.BatchNorm1d(cell.width) if normalized else None
     self.activation = ACTIVATIONS[cell.activation]()
     self.shortcut = shortcut
 
@@ -76,16 +86,15 @@ class Hidden(nn.Module):
 class Data(NamedTuple):
   """Training data, resident."""
 
-  images: torch.Tensor  # [N, 784], float32.
+  images: torch.Tensor  # [N, pixels], float32.
   labels: torch.Tensor  # [N], int64.
 
 
-def random_data(num_examples: int = 10_000) -> Data:
-  """Returns data of the study's shape; their values don't change the speed."""
-  generator = torch.Generator().manual_seed(0)
-  images = torch.randn(num_examples, 784, generator=generator)
-  labels = torch.randint(10, (num_examples,), generator=generator)
-  return Data(images, labels)
+def load() -> Data:
+  """Loads the images of the study, preprocessed as it does."""
+  dataset = preprocessing.preprocess(sources.load(), 'channel_standard')
+  images = torch.from_numpy(dataset.train_images).flatten(1)
+  return Data(images, torch.from_numpy(dataset.train_labels).long())
 
 
 def perceptron(cell: Cell) -> nn.Sequential:
@@ -93,7 +102,7 @@ def perceptron(cell: Cell) -> nn.Sequential:
   identity = cell.shortcut == 'identity'
   hidden = [Hidden(cell.width, cell, identity) for _ in range(cell.depth - 1)]
   return nn.Sequential(
-    Hidden(784, cell, False), *hidden, nn.Linear(cell.width, 10)
+    Hidden(784, cell, False), *hidden, linear(cell.width, 10)
   )
 
 
@@ -165,7 +174,7 @@ def _train_in_worker(task: tuple[Cell, int]) -> None:
 
 def main(_: Sequence[str]) -> None:
   """Prints the time of a step of each kind of configuration."""
-  data = random_data()
+  data = load()
   torch.set_num_threads(os.cpu_count() or 1)
   print(f'PyTorch {torch.__version__}; {timing.machine()}.')
   print('Milliseconds a configuration and step:')
