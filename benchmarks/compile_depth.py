@@ -34,8 +34,7 @@ def main(_: Sequence[str]) -> None:
   compile_training(depths[0])
   times = timing.interleaved(
     {
-      str(depth): lambda depth=depth: compile_training(depth)
-      for depth in depths
+      str(depth): functools.partial(compile_training, depth) for depth in depths
     },
     _ROUNDS.value,
   )
