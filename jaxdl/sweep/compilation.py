@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent import futures
+import os
 import threading
 
 import jax
@@ -12,18 +13,28 @@ class Compiler:
   """Compiles traced programs in a pool of threads, each program once.
 
   XLA compiles outside the interpreter's lock, so threads do run in parallel.
-  Only `ahead` programs wait compiled at a time: executables take memory.
+  Only a few programs wait compiled at a time: executables take memory.
   """
 
   def __init__(
-    self, traced: Mapping[int, program_lib.Functions], threads: int, ahead: int
+    self,
+    traced: Mapping[int, program_lib.Functions],
+    threads: int | None = None,
+    num_lanes: int = 1,
   ):
-    """Starts on the first programs of `traced`, in the order they will run."""
+    """Starts on the first programs.
+
+    Args:
+      traced: the programs, in the order in which they will run.
+      threads: how many compile at a time; None takes one a core, at most 4.
+      num_lanes: how many programs run at a time.
+    """
+    threads = threads or min(os.cpu_count() or 1, 4)
     self._traced = dict(traced)
     self._pool = futures.ThreadPoolExecutor(threads, 'compile')
     self._started: dict[int, program_lib.Functions] = {}
     self._lock = threading.Lock()
-    for index in list(traced)[:ahead]:
+    for index in list(traced)[: threads + num_lanes]:
       self.start(index)
 
   def start(self, index: int) -> program_lib.Functions:

@@ -1,7 +1,7 @@
 """Running a plan: compile ahead, train in chunks, record, checkpoint."""
 
 from collections.abc import Callable, Mapping
-import os
+import contextlib
 import pathlib
 import time
 from typing import Any, NamedTuple
@@ -53,14 +53,14 @@ def run(
     indices: maps a cell, a first step and a number of steps to the examples of
       these batches, `[steps, batch]`; called from several threads.
     out: the directory of the sweep.
-    settings: what else decides the numbers, by name, as JSON can hold it; a
-      sweep resumes only under the same settings.
+    settings: what else decides the numbers, for JSON: a sweep resumes only
+      under the same.
     attributes: attributes of the record.
     resume: whether to go on with the sweep in `out`, if there is one.
     overwrite: whether to replace the sweep in `out`, if there is one.
     progress: called in this thread with an `Event` for each recorded chunk.
-    stop: called between chunks, from several threads; once it is true, every
-      program is checkpointed and the run ends.
+    stop: called between chunks, by one thread at a time; once true, the states
+      are saved and the run ends.
     compile_threads: threads that compile; None takes one a core, at most 4.
 
   Returns:
@@ -72,53 +72,45 @@ def run(
     StorageError: the disk is full; the sweep can be resumed.
   """
   begin = time.monotonic()
-  settings = dict(settings or {})
+  identity = dict(settings or {})
   resuming = claim.claim(
-    out, plan, settings, resume=resume, overwrite=overwrite
+    out, plan, identity, resume=resume, overwrite=overwrite
   )
-  pending = list(plan.programs)
-  if resuming:
-    pending = [p for p in pending if not store_lib.is_finished(out, p)]
-  traced = {
-    program.number: _trace(program, plan, build, data, indices)
-    for program in pending
-  }
-  trace_seconds = time.monotonic() - begin
-
-  threads = compile_threads or min(os.cpu_count() or 1, 4)
-  compiler = compilation.Compiler(
-    {index: functions for index, (functions, _) in traced.items()},
-    threads=threads,
-    ahead=threads + plan.num_lanes,
-  )
-  shapes = {index: shapes for index, (_, shapes) in traced.items()}
-  del traced
-  try:
+  pending = [
+    program
+    for program in plan.programs
+    if not (resuming and store_lib.is_finished(out, program))
+  ]
+  traced, shapes = _trace(pending, plan, build, data, indices)
+  traced_at = time.monotonic()
+  with contextlib.closing(
+    compilation.Compiler(traced, compile_threads, plan.num_lanes)
+  ) as compiler:
     _check_memory(plan, pending, shapes, data, compiler)
-    if resuming:
-      store = store_lib.reopen(out)
-    else:
-      recorded = list(shapes.values())
-      store = store_lib.create(out, plan, recorded, settings, attributes or {})
+    if not resuming:
+      store_lib.create(out, plan, shapes.values(), identity, attributes or {})
+    store = store_lib.reopen(out)
     sweep = lanes.Lanes(plan, data, indices, store, compiler, shapes, stop)
     sweep.run(pending, progress)
-  finally:
-    compiler.close()
   return Outcome(
     finished=sweep.finished,
     steps=sweep.steps,
     seconds=time.monotonic() - begin,
-    trace_seconds=trace_seconds,
+    trace_seconds=traced_at - begin,
     wait_seconds=sweep.wait_seconds,
     write_seconds=sweep.writer.seconds,
   )
 
 
-def _trace(program, plan, build, data, indices):
-  """Returns the traced functions of a program, and its shapes."""
-  batch_size = np.shape(indices(program.cells[0], 0, 1))[1]
-  experiment = build(program.static)
-  return program_lib.trace(experiment, program, plan, data, batch_size)
+def _trace(programs, plan, build, data, indices):
+  """Returns the traced functions and the shapes of programs, by number."""
+  traced, shapes = {}, {}
+  for program in programs:
+    batch_size = np.shape(indices(program.cells[0], 0, 1))[1]
+    traced[program.number], shapes[program.number] = program_lib.trace(
+      build(program.static), program, plan, data, batch_size
+    )
+  return traced, shapes
 
 
 def _check_memory(plan, pending, shapes, data, compiler):

@@ -231,9 +231,10 @@ def _create_record(
   varying = [
     name for name, values in claim.axes(plan).items() if len(values) > 1
   ]
+  kind = plan.programs[0].devices[0].device_kind
   group.attrs.update(
     {
-      'devices': f'{plan.num_devices} {plan.programs[0].devices[0].device_kind}',
+      'devices': f'{plan.num_devices} {kind}',
       **attributes,
       'format_version': claim.FORMAT_VERSION,
       'axes': json.dumps(varying),

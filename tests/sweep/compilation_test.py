@@ -37,7 +37,7 @@ def _compiler(num_programs, compiled, **options):
 class CompilerTest(absltest.TestCase):
   def test_each_program_is_compiled_once_and_a_few_ahead(self):
     compiled = []
-    compiler = _compiler(4, compiled, threads=1, ahead=1)
+    compiler = _compiler(4, compiled, threads=1)
     try:
       first = compiler.take(0)
       self.assertEqual(first.init.result(), (0, 'init'))
@@ -53,7 +53,7 @@ class CompilerTest(absltest.TestCase):
 
   def test_no_more_than_the_window_is_begun(self):
     compiled = []
-    compiler = _compiler(9, compiled, threads=2, ahead=3)
+    compiler = _compiler(9, compiled, threads=2)
     compiler.take(0).finish.result()
     compiler.take(10).finish.result()
     compiler.close()
@@ -61,14 +61,14 @@ class CompilerTest(absltest.TestCase):
 
   def test_closing_ends_the_threads(self):
     before = threading.active_count()
-    _compiler(9, [], threads=2, ahead=9).close()
+    _compiler(9, [], threads=2).close()
     self.assertEqual(threading.active_count(), before)
 
   def test_error_reaches_the_one_who_takes(self):
     stage = jax.jit(lambda x: x + 1).trace(jnp.ones(()))
     broken = object()
     functions = program_lib.Functions(stage, broken, stage)
-    compiler = compilation.Compiler({0: functions}, threads=1, ahead=1)
+    compiler = compilation.Compiler({0: functions}, threads=1)
     try:
       taken = compiler.take(0)
       self.assertEqual(float(taken.init.result()(jnp.ones(()))), 2)
