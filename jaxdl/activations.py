@@ -169,7 +169,7 @@ def sigmoid(x: Array) -> Array:
 
 @_activation(flat_ends=(-1.0, 1.0))
 @_with_slope
-def tanh(x):
+def tanh(x: Array) -> tuple[Array, Array]:
   """The hyperbolic tangent, with derivative (1 - y) (1 + y)."""
   y = jnp.tanh(x)
   return y, (1 - y) * (1 + y)
@@ -260,7 +260,7 @@ def selu(x: Array) -> Array:
 
 @_activation()
 @_with_slope
-def gelu(x):
+def gelu(x: Array) -> tuple[Array, Array]:
   """Returns x Phi(x), Phi the exact normal distribution function.
 
   See Hendrycks & Gimpel, 2016, https://arxiv.org/abs/1606.08415.
@@ -272,7 +272,7 @@ def gelu(x):
 
 @_activation()
 @_with_slope
-def silu(x):
+def silu(x: Array) -> tuple[Array, Array]:
   """Returns x sigmoid(x).
 
   See Elfwing et al., 2017, https://arxiv.org/abs/1702.03118.
@@ -284,7 +284,7 @@ def silu(x):
 
 @_activation(flat_ends=(0.0, None))
 @_with_slope
-def softplus(x):
+def softplus(x: Array) -> tuple[Array, Array]:
   """log(1 + exp(x)), with derivative sigmoid(x)."""
   tail = jnp.exp(-jnp.abs(x))
   y = jnp.maximum(x, 0) + jnp.log1p(tail)
@@ -293,7 +293,7 @@ def softplus(x):
 
 @_activation(flat_ends=(-1.0, 1.0))
 @_with_slope
-def softsign(x):
+def softsign(x: Array) -> tuple[Array, Array]:
   """Returns x / (1 + |x|), with derivative 1 / (1 + |x|)^2."""
   size = 1 + jnp.abs(x)
   inverse = 1 / size

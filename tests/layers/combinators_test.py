@@ -6,13 +6,14 @@ import chex
 import jax
 import jax.numpy as jnp
 from jaxdl import layers
+from jaxdl.layers import combinators
 import numpy as np
 
 _WIDTH = 4
 
 
 def _block():
-  return layers.serial(
+  return combinators.serial(
     layers.dense(_WIDTH),
     layers.batch_norm(),
     layers.activation('tanh'),
@@ -58,7 +59,7 @@ class RepeatTest(chex.TestCase):
   @parameterized.product(depth=(0, 1, 5), train=(False, True))
   def test_agrees_with_python_loop(self, depth, train):
     block, key = _block(), jax.random.key(1)
-    net = layers.repeat(block, depth)
+    net = combinators.repeat(block, depth)
     _, params, state = net.init(jax.random.key(2), (_WIDTH,))
 
     apply = self.variant(
@@ -76,8 +77,8 @@ class RepeatTest(chex.TestCase):
     np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
 
   def test_gradient_agrees_with_python_loop(self):
-    block = layers.serial(layers.dense(_WIDTH), layers.activation('gelu'))
-    net = layers.repeat(block, 4)
+    block = combinators.serial(layers.dense(_WIDTH), layers.activation('gelu'))
+    net = combinators.repeat(block, 4)
     _, params, state = net.init(jax.random.key(2), (_WIDTH,))
 
     def loop(params):
@@ -94,7 +95,7 @@ class RepeatTest(chex.TestCase):
 
   def test_each_layer_starts_from_a_key_of_its_own(self):
     key, dense = jax.random.key(0), layers.dense(4)
-    _, params, _ = layers.repeat(dense, 3).init(key, (4,))
+    _, params, _ = combinators.repeat(dense, 3).init(key, (4,))
     each = [dense.init(k, (4,))[1] for k in jax.random.split(key, 3)]
     expected = jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
     chex.assert_trees_all_close(params, expected, rtol=1e-5, atol=1e-6)
@@ -102,7 +103,7 @@ class RepeatTest(chex.TestCase):
 
   def test_program_is_as_small_at_any_depth(self):
     def count(depth):
-      net = layers.repeat(_block(), depth)
+      net = combinators.repeat(_block(), depth)
 
       def loss_fn(key):
         _, params, state = net.init(key, (_WIDTH,))
@@ -117,41 +118,41 @@ class RepeatTest(chex.TestCase):
 
   def test_refuses_a_layer_that_changes_the_shape(self):
     with self.assertRaisesRegex(ValueError, r'repeated layer differ.*\(4,\)'):
-      layers.repeat(layers.dense(3), 2).init(jax.random.key(0), (4,))
+      combinators.repeat(layers.dense(3), 2).init(jax.random.key(0), (4,))
 
   def test_refuses_a_negative_number(self):
     with self.assertRaisesRegex(ValueError, 'at least 0, got -1'):
-      layers.repeat(layers.dense(3), -1)
+      combinators.repeat(layers.dense(3), -1)
 
 
 class SerialTest(parameterized.TestCase):
   def test_composes(self):
     first, second = layers.dense(3), layers.dense(2)
-    _, params, state = layers.serial(first, second).init(
+    _, params, state = combinators.serial(first, second).init(
       jax.random.key(0), (_WIDTH,)
     )
-    y, _ = layers.serial(first, second).apply(params, state, _input())
+    y, _ = combinators.serial(first, second).apply(params, state, _input())
     h = _input() @ params[0].w + params[0].b
     np.testing.assert_allclose(y, h @ params[1].w + params[1].b, rtol=1e-5)
 
   def test_a_later_layer_leaves_the_init_of_earlier_ones(self):
     key = jax.random.key(0)
-    _, short, _ = layers.serial(layers.dense(3)).init(key, (_WIDTH,))
-    _, long, _ = layers.serial(layers.dense(3), layers.dense(2)).init(
+    _, short, _ = combinators.serial(layers.dense(3)).init(key, (_WIDTH,))
+    _, long, _ = combinators.serial(layers.dense(3), layers.dense(2)).init(
       key, (_WIDTH,)
     )
     chex.assert_trees_all_equal(short[0], long[0])
 
   def test_names_must_match(self):
     with self.assertRaisesRegex(ValueError, '1 layers need as many names'):
-      layers.serial(layers.dense(3), names=('a', 'b'))
+      combinators.serial(layers.dense(3), names=('a', 'b'))
 
 
 class ResidualTest(parameterized.TestCase):
   @parameterized.parameters(0.0, 0.5, 1.0)
   def test_adds_the_scaled_branch(self, scale):
     branch = layers.dense(_WIDTH)
-    net = layers.residual(branch, scale=scale)
+    net = combinators.residual(branch, scale=scale)
     _, params, state = net.init(jax.random.key(0), (_WIDTH,))
     y, _ = net.apply(params, state, _input())
     branch_y, _ = branch.apply(params.branch, (), _input())
@@ -159,7 +160,7 @@ class ResidualTest(parameterized.TestCase):
 
   def test_scale_may_be_traced(self):
     def run(scale):
-      net = layers.residual(layers.dense(_WIDTH), scale=scale)
+      net = combinators.residual(layers.dense(_WIDTH), scale=scale)
       _, params, state = net.init(jax.random.key(0), (_WIDTH,))
       return net.apply(params, state, _input())[0]
 
@@ -169,14 +170,14 @@ class ResidualTest(parameterized.TestCase):
 
   def test_refuses_shapes_that_differ(self):
     with self.assertRaisesRegex(ValueError, 'shortcut differ'):
-      layers.residual(layers.dense(3)).init(jax.random.key(0), (4,))
+      combinators.residual(layers.dense(3)).init(jax.random.key(0), (4,))
 
 
 class HighwayTest(parameterized.TestCase):
   @parameterized.parameters((-100.0, 0.0), (100.0, 1.0))
   def test_gate_bias_carries_or_transforms(self, bias, share):
     transform = layers.dense(_WIDTH)
-    net = layers.highway(transform, gate_bias=bias)
+    net = combinators.highway(transform, gate_bias=bias)
     _, params, state = net.init(jax.random.key(0), (_WIDTH,))
     y, _ = net.apply(params, state, _input())
     h, _ = transform.apply(params.transform, (), _input())
@@ -185,7 +186,7 @@ class HighwayTest(parameterized.TestCase):
     )
 
   def test_mixes_by_the_gate(self):
-    net = layers.highway(layers.dense(_WIDTH))
+    net = combinators.highway(layers.dense(_WIDTH))
     _, params, state = net.init(jax.random.key(0), (_WIDTH,))
     y, _ = net.apply(params, state, _input())
     x = np.asarray(_input(), np.float64)
@@ -195,12 +196,14 @@ class HighwayTest(parameterized.TestCase):
 
   def test_refuses_a_transform_that_changes_the_shape(self):
     with self.assertRaisesRegex(ValueError, 'transform differ'):
-      layers.highway(layers.dense(3)).init(jax.random.key(0), (4,))
+      combinators.highway(layers.dense(3)).init(jax.random.key(0), (4,))
 
 
 class ParallelTest(absltest.TestCase):
   def test_joins_the_outputs_of_one_input(self):
-    net = layers.parallel(layers.identity(), layers.activation('relu'))
+    net = combinators.parallel(
+      combinators.identity(), layers.activation('relu')
+    )
     out_shape, params, state = net.init(jax.random.key(0), (_WIDTH,))
     y, _ = net.apply(params, state, _input())
     self.assertEqual(out_shape, (2 * _WIDTH,))
@@ -210,31 +213,33 @@ class ParallelTest(absltest.TestCase):
 
 class ScopesTest(absltest.TestCase):
   def test_serial_names_its_children(self):
-    net = layers.serial(
+    net = combinators.serial(
       layers.dense(3), layers.activation('relu'), names=('a', 'b')
     )
     self.assertContainsSubset({'a/dense', 'b/relu'}, _scopes(net, (4,)))
 
   def test_serial_numbers_children_without_names(self):
-    net = layers.serial(layers.flatten(), layers.dense(3))
+    net = combinators.serial(layers.flatten(), layers.dense(3))
     self.assertContainsSubset({'0/flatten', '1/dense'}, _scopes(net, (2, 2)))
 
   def test_shortcuts_leave_the_scopes_of_the_branch(self):
-    net = layers.scope(
-      'net', layers.repeat(layers.residual(layers.dense(4)), 2)
+    net = combinators.scope(
+      'net', combinators.repeat(combinators.residual(layers.dense(4)), 2)
     )
     self.assertContainsSubset(
       {'net/layer', 'net/layer/dense'}, _scopes(net, (4,))
     )
 
   def test_shortcut_and_gate_have_their_own(self):
-    projected = layers.residual(layers.dense(3), layers.dense(3))
+    projected = combinators.residual(layers.dense(3), layers.dense(3))
     self.assertIn('shortcut/dense', _scopes(projected, (4,)))
-    gated = layers.highway(layers.dense(4))
+    gated = combinators.highway(layers.dense(4))
     self.assertIn('gate/dense', _scopes(gated, (4,)))
 
   def test_identity_activation_leaves_an_equation(self):
-    net = layers.serial(layers.activation('identity'), names=('activation',))
+    net = combinators.serial(
+      layers.activation('identity'), names=('activation',)
+    )
     self.assertIn('activation/identity', _scopes(net, (4,)))
 
 

@@ -5,8 +5,8 @@ from absl.testing import parameterized
 import chex
 import jax
 import jax.numpy as jnp
-from jaxdl import layers
 from jaxdl.layers import initializers
+from jaxdl.layers import linear
 import numpy as np
 
 
@@ -18,13 +18,13 @@ class DenseTest(chex.TestCase):
   @chex.variants(with_jit=True, without_jit=True)
   def test_is_affine(self):
     x, w, b = _normal(4, 3), _normal(3, 2), _normal(2)
-    params = layers.DenseParams(jnp.asarray(w), jnp.asarray(b))
-    y, _ = self.variant(layers.dense(2).apply)(params, (), jnp.asarray(x))
+    params = linear.DenseParams(jnp.asarray(w), jnp.asarray(b))
+    y, _ = self.variant(linear.dense(2).apply)(params, (), jnp.asarray(x))
     np.testing.assert_allclose(y, x @ w + b, rtol=1e-5)
 
   def test_traced_scales_of_init(self):
     def init(weight_std, bias_std):
-      layer = layers.dense(
+      layer = linear.dense(
         200,
         weight_init=initializers.normal_fan_in(weight_std),
         bias_init=initializers.normal(bias_std),
@@ -38,7 +38,7 @@ class DenseTest(chex.TestCase):
 
   def test_refuses_no_features(self):
     with self.assertRaisesRegex(ValueError, 'features must be at least 1'):
-      layers.dense(0)
+      linear.dense(0)
 
 
 class ConvTest(parameterized.TestCase):
@@ -49,7 +49,7 @@ class ConvTest(parameterized.TestCase):
     self, strides, dilation, padding, groups
   ):
     x, w, b = _normal(2, 7, 8, 4), _normal(3, 2, 4 // groups, 6), _normal(6)
-    layer = layers.conv(
+    layer = linear.conv(
       6,
       (3, 2),
       strides=strides,
@@ -57,7 +57,7 @@ class ConvTest(parameterized.TestCase):
       dilation=dilation,
       feature_group_count=groups,
     )
-    params = layers.ConvParams(jnp.asarray(w), jnp.asarray(b))
+    params = linear.ConvParams(jnp.asarray(w), jnp.asarray(b))
     y, _ = layer.apply(params, (), jnp.asarray(x))
 
     padded = np.pad(x, ((0, 0), (padding,) * 2, (padding,) * 2, (0, 0)))
@@ -76,17 +76,17 @@ class ConvTest(parameterized.TestCase):
 
   def test_refuses_vectors(self):
     with self.assertRaisesRegex(ValueError, r'takes images .* shape \(3,\)'):
-      layers.conv(2).init(jax.random.key(0), (3,))
+      linear.conv(2).init(jax.random.key(0), (3,))
 
   def test_refuses_groups_that_do_not_divide(self):
     with self.assertRaisesRegex(ValueError, 'count 2 must divide .* 3'):
-      layers.conv(2, feature_group_count=2).init(jax.random.key(0), (4, 4, 3))
+      linear.conv(2, feature_group_count=2).init(jax.random.key(0), (4, 4, 3))
 
 
 class FlattenTest(absltest.TestCase):
   def test_keeps_the_order(self):
     x = jnp.arange(12).reshape(2, 3, 2)
-    y, _ = layers.flatten().apply((), (), x)
+    y, _ = linear.flatten().apply((), (), x)
     np.testing.assert_array_equal(y, np.arange(12).reshape(2, 6))
 
 

@@ -8,7 +8,7 @@ from absl.testing import parameterized
 import chex
 import jax
 import jax.numpy as jnp
-from jaxdl import layers
+from jaxdl.layers import normalization
 import numpy as np
 
 _EPS = 1e-5
@@ -30,7 +30,7 @@ def _batch(shape=(16, 5), offset=3.0):
 def _params(features, rng_seed=1):
   rng = np.random.default_rng(rng_seed)
   scale, bias = rng.standard_normal((2, features))
-  return layers.NormParams(jnp.asarray(scale), jnp.asarray(bias))
+  return normalization.NormParams(jnp.asarray(scale), jnp.asarray(bias))
 
 
 def _standardized(x, axes):
@@ -43,7 +43,7 @@ class BatchNormTest(chex.TestCase):
   @parameterized.parameters((16, 5), (4, 3, 2, 5))
   def test_training_agrees_with_the_formula(self, *shape):
     x, params = _batch(shape), _params(5)
-    layer = layers.batch_norm(momentum=0.7)
+    layer = normalization.batch_norm(momentum=0.7)
     _, _, state = layer.init(jax.random.key(0), shape[1:])
 
     apply = self.variant(functools.partial(layer.apply, train=True))
@@ -60,14 +60,16 @@ class BatchNormTest(chex.TestCase):
     x, params = _batch(), _params(5)
     rng = np.random.default_rng(2)
     mean, var = rng.standard_normal(5), rng.uniform(0.5, 2, 5)
-    state = layers.BatchNormState(jnp.asarray(mean), jnp.asarray(var))
-    y, new_state = layers.batch_norm().apply(params, state, jnp.asarray(x))
+    state = normalization.BatchNormState(jnp.asarray(mean), jnp.asarray(var))
+    y, new_state = normalization.batch_norm().apply(
+      params, state, jnp.asarray(x)
+    )
     expected = (x - mean) / np.sqrt(var + _EPS) * params.scale + params.bias
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
     chex.assert_trees_all_equal(new_state, state)
 
   def test_running_statistics_tend_to_those_of_the_data(self):
-    layer, x = layers.batch_norm(), jnp.asarray(_batch())
+    layer, x = normalization.batch_norm(), jnp.asarray(_batch())
     _, params, state = layer.init(jax.random.key(0), (5,))
     for _ in range(200):
       _, state = layer.apply(params, state, x, train=True)
@@ -77,7 +79,7 @@ class BatchNormTest(chex.TestCase):
   def test_far_from_zero_the_variance_does_not_cancel(self):
     x = _batch(offset=1e4)
     x32 = np.asarray(x, np.float32)
-    layer = layers.batch_norm(use_scale=False, use_bias=False)
+    layer = normalization.batch_norm(use_scale=False, use_bias=False)
     _, params, state = layer.init(jax.random.key(0), (5,))
     y, _ = layer.apply(params, state, jnp.asarray(x32), train=True)
     expected = _standardized(x32.astype(np.float64), (0,))
@@ -85,7 +87,7 @@ class BatchNormTest(chex.TestCase):
 
   @parameterized.parameters((16, 5), (4, 3, 2, 5))
   def test_gradient_agrees_with_differences(self, *shape):
-    layer, x, params = layers.batch_norm(), _batch(shape), _params(5)
+    layer, x, params = normalization.batch_norm(), _batch(shape), _params(5)
     weights = np.random.default_rng(3).standard_normal(shape)
     with _float64():
       _, _, state = layer.init(jax.random.key(0), shape[1:])
@@ -115,7 +117,7 @@ class BatchNormTest(chex.TestCase):
 
   def test_hessian_agrees_with_autodiff_of_the_formula(self):
     x = jnp.asarray(_batch((4, 2)))
-    layer = layers.batch_norm(use_scale=False, use_bias=False)
+    layer = normalization.batch_norm(use_scale=False, use_bias=False)
     _, params, state = layer.init(jax.random.key(0), (2,))
 
     def formula(x):
@@ -132,7 +134,10 @@ class BatchNormTest(chex.TestCase):
     x = jnp.asarray(_batch((12, 5)))
     parts = x.reshape(3, 4, 5)
     weights = jnp.cos(jnp.arange(x.size, dtype=jnp.float32)).reshape(x.shape)
-    whole, mapped = layers.batch_norm(), layers.batch_norm(axis_name='batch')
+    whole, mapped = (
+      normalization.batch_norm(),
+      normalization.batch_norm(axis_name='batch'),
+    )
     _, params, state = whole.init(jax.random.key(0), (5,))
 
     def loss_whole(x):
@@ -157,11 +162,11 @@ class BatchNormTest(chex.TestCase):
 
   def test_vmap_over_cells_keeps_their_batches_apart(self):
     x = jnp.asarray(np.stack([_batch(), 5 * _batch()]))
-    layer = layers.batch_norm()
+    layer = normalization.batch_norm()
     _, params, state = layer.init(jax.random.key(0), (5,))
 
     def loss_fn(x, eps):
-      layer = layers.batch_norm(eps=eps)
+      layer = normalization.batch_norm(eps=eps)
       return jnp.sum(jnp.sin(layer.apply(params, state, x, train=True)[0]))
 
     grad_fn = jax.grad(loss_fn)
@@ -172,14 +177,14 @@ class BatchNormTest(chex.TestCase):
     )
 
   def test_a_batch_of_one_stays_finite(self):
-    layer = layers.batch_norm()
+    layer = normalization.batch_norm()
     _, params, state = layer.init(jax.random.key(0), (5,))
     y, new_state = layer.apply(params, state, jnp.ones((1, 5)), train=True)
     np.testing.assert_array_equal(y, 0)
     chex.assert_tree_all_finite(new_state)
 
   def test_half_precision_keeps_statistics_in_single(self):
-    layer, x = layers.batch_norm(), jnp.asarray(_batch(), jnp.bfloat16)
+    layer, x = normalization.batch_norm(), jnp.asarray(_batch(), jnp.bfloat16)
     _, params, state = layer.init(jax.random.key(0), (5,))
     y, new_state = layer.apply(params, state, x, train=True)
     self.assertEqual(y.dtype, jnp.bfloat16)
@@ -193,7 +198,9 @@ class LayerNormTest(chex.TestCase):
   @parameterized.parameters((16, 5), (4, 3, 2, 5))
   def test_agrees_with_the_formula(self, *shape):
     x, params = _batch(shape), _params(5)
-    y, _ = self.variant(layers.layer_norm().apply)(params, (), jnp.asarray(x))
+    y, _ = self.variant(normalization.layer_norm().apply)(
+      params, (), jnp.asarray(x)
+    )
     expected = _standardized(x, (-1,)) * params.scale + params.bias
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
 

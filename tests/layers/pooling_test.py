@@ -3,7 +3,7 @@
 from absl.testing import absltest
 from absl.testing import parameterized
 import jax.numpy as jnp
-from jaxdl import layers
+from jaxdl.layers import pooling
 import numpy as np
 
 _X = np.random.default_rng(0).standard_normal((2, 6, 7, 3)).astype(np.float32)
@@ -11,7 +11,7 @@ _X = np.random.default_rng(0).standard_normal((2, 6, 7, 3)).astype(np.float32)
 
 class PoolingTest(parameterized.TestCase):
   @parameterized.product(
-    row=((layers.max_pool, np.nanmax), (layers.avg_pool, np.nanmean)),
+    row=((pooling.max_pool, np.nanmax), (pooling.avg_pool, np.nanmean)),
     window=(2, (3, 2)),
     strides=(None, 1),
     padding=(0, 1),
@@ -31,12 +31,12 @@ class PoolingTest(parameterized.TestCase):
       np.testing.assert_allclose(y[:, i, j], expected, rtol=1e-5, atol=1e-6)
 
   def test_valid_is_the_default(self):
-    y, _ = layers.avg_pool(2).apply((), (), jnp.asarray(_X))
+    y, _ = pooling.avg_pool(2).apply((), (), jnp.asarray(_X))
     expected = _X[:, :, :6].reshape(2, 3, 2, 3, 2, 3).mean((2, 4))
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-6)
 
   def test_global(self):
-    y, _ = layers.global_avg_pool().apply((), (), jnp.asarray(_X))
+    y, _ = pooling.global_avg_pool().apply((), (), jnp.asarray(_X))
     np.testing.assert_allclose(y, _X.mean((1, 2)), rtol=1e-4, atol=1e-6)
 
 
