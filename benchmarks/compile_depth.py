@@ -9,10 +9,10 @@ very deep network, without a cache.
 from collections.abc import Sequence
 import functools
 
-from absl import app
 from absl import flags
 from benchmarks import program
 from benchmarks import timing
+from experiments import command_line
 import jax
 
 _DEPTHS = flags.DEFINE_list('depths', '10,10000', 'Depths, the least first.')
@@ -45,4 +45,4 @@ def main(_: Sequence[str]) -> None:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  command_line.run(main, script='./run.sh benchmark')

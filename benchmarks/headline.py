@@ -18,10 +18,10 @@ import subprocess
 import sys
 import tempfile
 
-from absl import app
 from absl import flags
 from benchmarks import pytorch_loop
 from benchmarks import timing
+from experiments import command_line
 from jaxdl import sweep
 import torch
 
@@ -122,4 +122,6 @@ def _print(times: timing.Times) -> None:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  command_line.run(
+    main, arguments='[-- flags of the study]', script='./run.sh benchmark'
+  )

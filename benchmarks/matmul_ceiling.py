@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import os
 import statistics
 
-from absl import app
 from absl import flags
 from benchmarks import program
 from benchmarks import timing
@@ -82,4 +81,4 @@ def _products():
 
 
 if __name__ == '__main__':
-  app.run(main)
+  command_line.run(main, script='./run.sh benchmark')

@@ -8,7 +8,6 @@ the loss is recorded, so that the compiler removes every measurement.
 
 from collections.abc import Sequence
 
-from absl import app
 from absl import flags
 from benchmarks import program
 from benchmarks import timing
@@ -52,4 +51,4 @@ def main(_: Sequence[str]) -> None:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  command_line.run(main, script='./run.sh benchmark')

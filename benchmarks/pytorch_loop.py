@@ -15,9 +15,9 @@ import os
 import statistics
 from typing import NamedTuple
 
-from absl import app
 from absl import flags
 from benchmarks import timing
+from experiments import command_line
 from jaxdl.data import preprocessing
 from jaxdl.data import sources
 import torch
@@ -206,4 +206,4 @@ def _step_times(cell: Cell, data: Data, workers: Workers) -> list[float]:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  command_line.run(main, script='./run.sh benchmark')

@@ -43,6 +43,7 @@ def run(
   *,
   sections: Sections | None = None,
   arguments: str = '',
+  script: str = './run.sh',
 ) -> NoReturn:
   """Runs an experiment's `main` and exits.
 
@@ -58,13 +59,14 @@ def run(
       the experiment that are in none come first.
     arguments: what `main` takes beside flags, as the help page should name it,
       such as `RECORD`; empty if it takes nothing.
+    script: what comes before the name on the help page.
   """
   name = pathlib.Path(sys.argv[0]).stem
 
   def parse(argv: list[str]) -> list[str]:
     before_dashes = argv[: argv.index('--')] if '--' in argv else argv
     if {'--help', '-help', '-h'} & set(before_dashes):
-      print(help_page(name, main, sections or {}, arguments))
+      print(help_page(f'{script} {name}', main, sections or {}, arguments))
       sys.exit(0)
     try:
       rest = flags.FLAGS(argv)
@@ -137,7 +139,7 @@ def usable_cores() -> int:
 
 
 def help_page(
-  name: str,
+  command: str,
   main: Callable[[list[str]], Any],
   sections: Sections,
   arguments: str = '',
@@ -154,7 +156,7 @@ def help_page(
     groups[title] = [flags.FLAGS[holder.name] for holder in holders]
   groups[_MACHINE] = [flags.FLAGS[_MATMUL_PRECISION.name]]
 
-  usage = ' '.join(filter(None, ['./run.sh', name, '[flags]', arguments]))
+  usage = ' '.join(filter(None, [command, '[flags]', arguments]))
   lines = [(main.__globals__['__doc__'] or '').strip(), '', f'Usage: {usage}']
   for title, group in groups.items():
     lines += ['', f'{title}:']
@@ -204,7 +206,8 @@ def _is_raised_by_us(error: BaseException) -> bool:
 def _is_ours(code: types.CodeType) -> bool:
   path = pathlib.Path(code.co_filename).resolve()
   return any(
-    path.is_relative_to(_OURS / package) for package in ('jaxdl', 'experiments')
+    path.is_relative_to(_OURS / package)
+    for package in ('jaxdl', 'experiments', 'benchmarks')
   )
 
 
