@@ -19,7 +19,7 @@ import sys
 import tempfile
 
 from absl import flags
-from benchmarks import pytorch_loop
+from benchmarks import pytorch_study
 from benchmarks import timing
 from experiments import command_line
 from jaxdl import sweep
@@ -50,23 +50,29 @@ def run_study(arguments: Sequence[str], folder: pathlib.Path) -> pathlib.Path:
   return out / 'record.zarr'
 
 
-def networks(record: pathlib.Path) -> tuple[list[pytorch_loop.Cell], int]:
+def networks(record: pathlib.Path) -> tuple[list[pytorch_study.Cell], int]:
   """Returns the networks of a record for PyTorch, and their number of steps."""
   dataset = sweep.open_record(record)
-  axes = [dataset[name].values.tolist() for name in pytorch_loop.Cell._fields]
-  cells = [pytorch_loop.Cell(*values) for values in zip(*axes, strict=True)]
+  unknown = set(dataset.activation.values) - set(pytorch_study.ACTIVATIONS)
+  if unknown:
+    raise ValueError(
+      f'activation {sorted(unknown)[0]!r} is not in the PyTorch study, which '
+      f'has {", ".join(pytorch_study.ACTIVATIONS)}'
+    )
+  axes = [dataset[name].values.tolist() for name in pytorch_study.Cell._fields]
+  cells = [pytorch_study.Cell(*values) for values in zip(*axes, strict=True)]
   return cells, dataset.sizes['step']
 
 
 def pytorch_seconds(
-  cells: Sequence[pytorch_loop.Cell],
+  cells: Sequence[pytorch_study.Cell],
   num_steps: int,
-  data: pytorch_loop.Data,
-  workers: pytorch_loop.Workers,
+  data: pytorch_study.Data,
+  workers: pytorch_study.Workers,
 ) -> dict[str, float]:
   """Returns the seconds of both arrangements, each after its warm-up."""
   arrangements = {
-    ONE: lambda steps: pytorch_loop.train_all(cells, data, steps),
+    ONE: lambda steps: pytorch_study.train_all(cells, data, steps),
     MANY: lambda steps: workers.train_all(cells, steps),
   }
   result = {}
@@ -75,7 +81,7 @@ def pytorch_seconds(
       result[name] = timing.seconds(lambda: train(num_steps))
       continue
     # Two lengths, so that what comes once a network is not multiplied.
-    begin = pytorch_loop.WARMUP_STEPS
+    begin = pytorch_study.WARMUP_STEPS
     short = timing.seconds(lambda: train(begin))
     long = timing.seconds(lambda: train(begin + _STEPS.value))
     step = (long - short) / _STEPS.value
@@ -88,11 +94,11 @@ def main(argv: Sequence[str]) -> None:
   cores = os.cpu_count() or 1
   print(f'PyTorch {torch.__version__}; {timing.machine()}.')
   torch.set_num_threads(cores)
-  data = pytorch_loop.load()
+  data = pytorch_study.load()
   times: timing.Times = {OURS: [], ONE: [], MANY: []}
   with (
     tempfile.TemporaryDirectory() as temporary,
-    pytorch_loop.Workers(data) as workers,
+    pytorch_study.Workers(data) as workers,
   ):
     folder = pathlib.Path(temporary)
     for _ in range(_ROUNDS.value):
@@ -113,7 +119,7 @@ def _print(times: timing.Times) -> None:
     'all steps'
     if _FULL.value
     else f'scaled from {_STEPS.value} steps of each network, after '
-    f'{pytorch_loop.WARMUP_STEPS}'
+    f'{pytorch_study.WARMUP_STEPS}'
   )
   what = {OURS: 'from start to report, compiled from cold'}
   for name, values in times.items():

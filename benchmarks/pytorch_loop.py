@@ -1,202 +1,54 @@
-"""How fast is the gradient-flow study as one would write it in PyTorch?
+"""How fast is a step of the study as one would write it in PyTorch?
 
-Times the eager loop over configurations, with the norm of each layer's gradient
-recorded at every step, in the two arrangements that a user may choose: one
-process on all cores, and one single-threaded process a core, over which the
-configurations are dealt out. Nothing is compiled; data are resident tensors.
+Times each kind of network in both arrangements of `pytorch_study`.
 
   ./run.sh benchmark pytorch_loop --steps=20
 """
 
 from collections.abc import Sequence
 import itertools
-import multiprocessing
 import os
 import statistics
-from typing import NamedTuple
 
 from absl import flags
+from benchmarks import pytorch_study
 from benchmarks import timing
 from experiments import command_line
-from jaxdl.data import preprocessing
-from jaxdl.data import sources
 import torch
-from torch import nn
-from torch.nn import functional
 
-_STEPS = flags.DEFINE_integer('steps', 20, 'Timed steps a configuration.')
+_STEPS = flags.DEFINE_integer('steps', 20, 'Timed steps of a network.')
 _ROUNDS = flags.DEFINE_integer('rounds', 3, 'Rounds, each of both sides.')
-
-WARMUP_STEPS = 3
-BATCH_SIZE = 128
-LEARNING_RATE = 0.05
-
-ACTIVATIONS = {
-  'sigmoid': nn.Sigmoid,
-  'tanh': nn.Tanh,
-  'relu': nn.ReLU,
-  'leaky_relu': nn.LeakyReLU,
-  'prelu': nn.PReLU,
-  'rrelu': nn.RReLU,
-  'elu': nn.ELU,
-}
-
-
-class Cell(NamedTuple):
-  """One configuration of the study."""
-
-  activation: str
-  norm: str = 'none'  # Or 'batch'.
-  shortcut: str = 'none'  # Or 'identity'.
-  clip: str = 'none'  # Or 'norm:<greatest global norm>'.
-  seed: int = 0
-  depth: int = 30
-  width: int = 128
-
-
-def linear(in_features: int, features: int, bias: bool = True) -> nn.Linear:
-  """Returns a linear layer with the initial values of the study: He's."""
-  layer = nn.Linear(in_features, features, bias)
-  nn.init.kaiming_normal_(layer.weight)
-  if bias:
-    nn.init.zeros_(layer.bias)
-  return layer
-
-
-class Hidden(nn.Module):
-  """Linear, normalization, activation; an identity may lead past them."""
-
-  def __init__(self, in_features: int, cell: Cell, shortcut: bool):
-    super().__init__()
-    normalized = cell.norm == 'batch'
-    self.linear = linear(in_features, cell.width, bias=not normalized)
-    self.norm = nn.BatchNorm1d(cell.width) if normalized else None
-    self.activation = ACTIVATIONS[cell.activation]()
-    self.shortcut = shortcut
-
-  def forward(self, x: torch.Tensor) -> torch.Tensor:
-    """Maps `[batch, in_features]` to `[batch, width]`."""
-    y = self.linear(x)
-    if self.norm is not None:
-      y = self.norm(y)
-    y = self.activation(y)
-    return x + y if self.shortcut else y
-
-
-class Data(NamedTuple):
-  """Training data, resident."""
-
-  images: torch.Tensor  # [N, pixels], float32.
-  labels: torch.Tensor  # [N], int64.
-
-
-def load() -> Data:
-  """Loads the images of the study, preprocessed as it does."""
-  dataset = preprocessing.preprocess(sources.load(), 'channel_standard')
-  images = torch.from_numpy(dataset.train_images).flatten(1)
-  return Data(images, torch.from_numpy(dataset.train_labels).long())
-
-
-def perceptron(cell: Cell) -> nn.Sequential:
-  """Returns the network: `depth` hidden layers, the first a stem, a readout."""
-  identity = cell.shortcut == 'identity'
-  hidden = [Hidden(cell.width, cell, identity) for _ in range(cell.depth - 1)]
-  return nn.Sequential(
-    Hidden(784, cell, False), *hidden, linear(cell.width, 10)
-  )
-
-
-def train(cell: Cell, data: Data, num_steps: int) -> torch.Tensor:
-  """Trains a configuration; returns gradient norms, `[step, depth + 1]`."""
-  torch.manual_seed(cell.seed)
-  model = perceptron(cell)
-  weights = [m.weight for m in model.modules() if isinstance(m, nn.Linear)]
-  optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE)
-  history = []
-  for _ in range(num_steps):
-    index = torch.randint(len(data.labels), (BATCH_SIZE,))
-    logits = model(data.images[index])
-    loss = functional.cross_entropy(logits, data.labels[index])
-    optimizer.zero_grad()
-    loss.backward()
-    history.append(torch.stack([weight.grad.norm() for weight in weights]))
-    if cell.clip != 'none':
-      max_norm = float(cell.clip.partition(':')[2])
-      nn.utils.clip_grad_norm_(model.parameters(), max_norm)
-    optimizer.step()
-  return torch.stack(history)
-
-
-def train_all(cells: Sequence[Cell], data: Data, num_steps: int) -> None:
-  """Trains one configuration after another, on all cores."""
-  for cell in cells:
-    train(cell, data, num_steps)
-
-
-class Workers:
-  """One single-threaded process a core, started and warm; a context manager."""
-
-  def __init__(self, data: Data):
-    data.images.share_memory_()
-    data.labels.share_memory_()
-    self._pool = multiprocessing.get_context('spawn').Pool(
-      os.cpu_count(), _start_worker, (data,)
-    )
-    warm = [Cell('relu', norm) for norm in ('none', 'batch')]
-    self.train_all(warm * (os.cpu_count() or 1), WARMUP_STEPS)
-
-  def __enter__(self) -> 'Workers':
-    return self
-
-  def __exit__(self, *error: object) -> None:
-    self._pool.terminate()
-    self._pool.join()
-
-  def train_all(self, cells: Sequence[Cell], num_steps: int) -> None:
-    """Trains configurations side by side, each process taking the next."""
-    tasks = [(cell, num_steps) for cell in cells]
-    for _ in self._pool.imap_unordered(_train_in_worker, tasks):
-      pass
-
-
-_worker_data: list[Data] = []  # Of this process, if it is one of `Workers`.
-
-
-def _start_worker(data: Data) -> None:
-  torch.set_num_threads(1)
-  _worker_data.append(data)
-
-
-def _train_in_worker(task: tuple[Cell, int]) -> None:
-  cell, num_steps = task
-  train(cell, _worker_data[0], num_steps)
 
 
 def main(_: Sequence[str]) -> None:
   """Prints the time of a step of each kind of configuration."""
-  data = load()
+  data = pytorch_study.load()
   torch.set_num_threads(os.cpu_count() or 1)
   print(f'PyTorch {torch.__version__}; {timing.machine()}.')
   print('Milliseconds a configuration and step:')
   print(f'{"":28}one process   a process a core')
-  with Workers(data) as workers:
+  with pytorch_study.Workers(data) as workers:
     for kind in itertools.product(
-      ACTIVATIONS, ('none', 'batch'), ('none', 'identity')
+      pytorch_study.ACTIVATIONS, ('none', 'batch'), ('none', 'identity')
     ):
-      one, many = _step_times(Cell(*kind), data, workers)
+      one, many = _step_times(pytorch_study.Cell(*kind), data, workers)
       print(f'{" ".join(kind):28}{one:11.2f}{many:19.2f}', flush=True)
 
 
-def _step_times(cell: Cell, data: Data, workers: Workers) -> list[float]:
+def _step_times(
+  cell: pytorch_study.Cell,
+  data: pytorch_study.Data,
+  workers: pytorch_study.Workers,
+) -> list[float]:
   """Returns milliseconds a step, in one process and in one a core.
 
   All processes train a copy of the configuration, to be busy to the end.
   """
   steps, copies = _STEPS.value, [cell] * (os.cpu_count() or 1)
-  train(cell, data, WARMUP_STEPS)
+  pytorch_study.train(cell, data, pytorch_study.WARMUP_STEPS)
   times = timing.interleaved(
     {
-      'one process': lambda: train(cell, data, steps),
+      'one process': lambda: pytorch_study.train(cell, data, steps),
       'a process a core': lambda: workers.train_all(copies, steps),
     },
     _ROUNDS.value,

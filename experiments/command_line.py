@@ -72,8 +72,7 @@ def run(
       rest = flags.FLAGS(argv)
     except flags.Error as error:
       _exit(name, f'{error} (--help lists the flags)', _USAGE_ERROR)
-    if flags.FLAGS['verbosity'].using_default_value:
-      flags.FLAGS['verbosity'].value = logging.WARNING
+    _set_default_verbosity()
     if rest[1:] and not arguments:
       hint = 'flags begin with --' if '=' in rest[1] else 'it takes flags only'
       _exit(name, f"unexpected argument '{rest[1]}'; {hint}", _USAGE_ERROR)
@@ -164,6 +163,14 @@ def help_page(
       lines += _describe(flag)
   lines += ['', 'Every flag, with those of the libraries: --helpfull']
   return '\n'.join(lines)
+
+
+def _set_default_verbosity() -> None:
+  """Keeps libraries' remarks off the screen, unless `--verbosity` asks."""
+  verbosity = flags.FLAGS['verbosity']
+  if verbosity.using_default_value:
+    verbosity.value = logging.WARNING
+    verbosity.using_default_value = False  # Or absl.app sets its own.
 
 
 def _describe(flag: flags.Flag) -> Iterator[str]:

@@ -23,6 +23,7 @@ A second paragraph.
 """
 
 from absl import flags
+from absl import logging
 
 from experiments import command_line
 
@@ -34,6 +35,7 @@ _OUT = flags.DEFINE_string('out', None, 'Folder of the results.')
 
 def main(argv):
   print('main got', argv[1:], _STEPS.value)
+  logging.info('a remark')
   if _OUT.value:
     open(_OUT.value)
   match _STEPS.value:
@@ -87,6 +89,9 @@ class CommandLineTest(parameterized.TestCase):
     done = self._run('--steps=9')
     self.assertEqual((done.returncode, done.stderr), (0, ''))
     self.assertEqual(done.stdout, 'main got [] 9\n')
+
+  def test_verbosity_shows_remarks(self):
+    self.assertIn('a remark', self._run('--steps=9', '--verbosity=0').stderr)
 
   @parameterized.named_parameters(
     ('unknown_flag', ['--stepz=1'], "Unknown command line flag 'stepz'"),
