@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 import contextlib
 import pathlib
 import time
+import types
 from typing import Any, NamedTuple
 
 from jaxdl.sweep import claim
@@ -36,8 +37,8 @@ def run(
   indices: lanes.Indices,
   out: str | pathlib.Path,
   *,
-  settings: Mapping[str, Any] | None = None,
-  attributes: Mapping[str, Any] | None = None,
+  settings: Mapping[str, Any] = types.MappingProxyType({}),
+  attributes: Mapping[str, Any] = types.MappingProxyType({}),
   resume: bool = False,
   overwrite: bool = False,
   progress: Callable[[writing.Event], None] | None = None,
@@ -72,9 +73,8 @@ def run(
     StorageError: the disk is full; the sweep can be resumed.
   """
   begin = time.monotonic()
-  identity = dict(settings or {})
   resuming = claim.claim(
-    out, plan, identity, resume=resume, overwrite=overwrite
+    out, plan, settings, resume=resume, overwrite=overwrite
   )
   pending = [
     program
@@ -88,7 +88,7 @@ def run(
   ) as compiler:
     _check_memory(plan, pending, shapes, data, compiler)
     if not resuming:
-      store_lib.create(out, plan, shapes.values(), identity, attributes or {})
+      store_lib.create(out, plan, shapes.values(), settings, attributes)
     store = store_lib.reopen(out)
     sweep = lanes.Lanes(plan, data, indices, store, compiler, shapes, stop)
     sweep.run(pending, progress)
