@@ -79,7 +79,7 @@ _BIAS_STD = flags.DEFINE_list(
 _OPTIMIZER = flags.DEFINE_list(
   'optimizer', 'sgd', 'sgd, momentum, nesterov, adam, rmsprop, adagrad.'
 )
-_LEARNING_RATE = flags.DEFINE_list('learning_rate', '0.05', 'Step size.')
+_LEARNING_RATE = flags.DEFINE_list('learning_rate', '0.01', 'Step size.')
 _WEIGHT_DECAY = flags.DEFINE_list(
   'weight_decay', '0', 'L2 penalty; slopes of prelu are left out.'
 )

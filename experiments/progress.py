@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 import contextlib
 import time
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from jaxdl import diagnosis
 from jaxdl import sweep
@@ -165,7 +165,7 @@ def _duration(seconds: float) -> str:
 def _verdicts(event: sweep.Event, num_classes: int) -> list[str]:
   """Judges the cells of a program by the chunk that was recorded last."""
   dims = ('cell', 'step', 'layer')
-  variables = {
+  variables: dict[str, Any] = {
     name: (dims[: values.ndim], values)
     for name, values in event.metrics.items()
   }

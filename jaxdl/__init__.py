@@ -8,7 +8,7 @@ measures what flows through every `jax.named_scope` of a loss;
 `jaxdl.diagnose` says of a record what vanishes, explodes, or learns.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, TYPE_CHECKING
 
 if TYPE_CHECKING:
   from jaxdl import activations as activations

@@ -47,7 +47,7 @@ DEFAULTS: dict[str, sweep.grid.Value] = {
   'init': 'he',
   'bias_std': 0.0,
   'optimizer': 'sgd',
-  'learning_rate': 0.05,
+  'learning_rate': 0.01,
   'weight_decay': 0.0,
   'depth': 30,
   'width': 128,
@@ -248,15 +248,11 @@ def _watched(
   static: Static, dynamic: sweep.experiment.Dynamic
 ) -> training.Watched:
   """Watches the activations, and the streams between the layers."""
-  if static.activation == 'identity':  # It makes no value of its own.
-    value = 'norm' if static.norm != 'none' else _LINEAR[static.model]
-  else:
-    value = 'activation'
   described = activations.get(static.activation)
   flat_ends = described.flat_ends(**_numbers('activation', dynamic))
   of_units = statistics.forward(flat_ends)
   deep = static.depth > 1
-  scopes = [f'stem/{value}', *([f'hidden/layer/{value}'] if deep else [])]
+  scopes = ['stem/activation', *(['hidden/layer/activation'] if deep else [])]
   return training.Watched(
     activations={
       **dict.fromkeys(scopes, of_units),
@@ -264,9 +260,6 @@ def _watched(
     },
     streams=('stem', *(['hidden/layer'] if deep else []), 'readout'),
   )
-
-
-_LINEAR = {'mlp': 'dense', 'cnn': 'conv'}
 
 
 def _update(

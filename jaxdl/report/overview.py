@@ -50,8 +50,10 @@ def draw(record: xr.Dataset, frame: pd.DataFrame) -> figure_lib.Figure:
   ]
   if len(values) > _MOST_COLUMNS:  # Down the page rather than across.
     down = [' · '.join(texts) for texts in values]
-    names = (' · '.join(rest), [row_axis] if row_axis else [])
-    return _map(accuracy.T, verdicts.T, (down, labels), names)
+    across = [row_axis] if row_axis else []
+    return _map(
+      accuracy.T, verdicts.T, (down, labels), (' · '.join(rest), across)
+    )
   columns = ['\n'.join(texts) for texts in values]
   return _map(accuracy, verdicts, (labels, columns), (row_axis, rest))
 

@@ -138,10 +138,8 @@ def probe(
       return value, (aux, done.parts)
 
     single = isinstance(argnums, int)
-    shifted = tuple(
-      index + 1 if index >= 0 else index
-      for index in ((argnums,) if single else argnums)
-    )
+    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    shifted = tuple(n + 1 if n >= 0 else n for n in numbers)
     (value, (aux, parts)), (received, *grads) = jax.value_and_grad(
       tapped, argnums=(0, *shifted), has_aux=True
     )(_slots(placed), *args)
@@ -224,6 +222,6 @@ def _profile(placed: _Placed, parts: Any, received: Any) -> Profile:
     for path, taps in zip(site.paths, wanted, strict=True):
       if any(taps):
         rows[path] = Signal(
-          *(done.get(m) for done, m in zip(finished, taps, strict=True))
+          *(m and done[m] for done, m in zip(finished, taps, strict=True))
         )
   return Profile(tuple(rows), tuple(rows.values()))

@@ -268,7 +268,7 @@ def _is_inexact(aval: Any) -> bool:
 
 def keys_within(graph: Graph) -> set[int]:
   """Keys of all values made in a graph and in the bodies below it."""
-  keys = set()
+  keys: set[int] = set()
   for operation in graph.operations:
     keys.update(operation.outputs)
     for body in operation.bodies:
