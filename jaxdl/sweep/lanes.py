@@ -221,7 +221,7 @@ class _Keeper:
 
   def is_due(self) -> bool:
     """Returns whether the last checkpoint has cost its share of the time."""
-    cost = self._copy_seconds + self._writer.checkpoint_cost(self._program)
+    cost = self._copy_seconds + self._writer.checkpoint_seconds
     return time.monotonic() - self._time > cost / _CHECKPOINT_SHARE
 
   def save(self, step: int, states: Any) -> None:

@@ -40,6 +40,10 @@ class Writer:
 
   The first error ends all writing: `put` raises it from then on, and so does
   `close`.
+
+  Attributes:
+    seconds: what all writing took so far.
+    checkpoint_seconds: what the last checkpoint took, of whichever program.
   """
 
   def __init__(
@@ -51,12 +55,12 @@ class Writer:
     self._store = store
     self._announce = announce
     self._items: queue.Queue[Item | None] = queue.Queue(capacity)
-    self._costs: dict[int, float] = {}
     self._error: BaseException | None = None
     self._thread = threading.Thread(
       target=self._work, name='write', daemon=True
     )
     self.seconds = 0.0
+    self.checkpoint_seconds = 0.0
     self._thread.start()
 
   def put(self, item: Item) -> None:
@@ -72,10 +76,6 @@ class Writer:
       self._items.put(item)
     if self._error is not None:
       raise self._error
-
-  def checkpoint_cost(self, program: planning.Program) -> float:
-    """Returns the seconds that the last checkpoint of a program took."""
-    return self._costs.get(program.number, 0.0)
 
   def close(self) -> None:
     """Writes what is pending and ends the thread.
@@ -107,7 +107,8 @@ class Writer:
     if item.checkpoint is not None:
       begin = time.monotonic()
       store_lib.save(self._store, program, item.checkpoint)
-      self._costs[program.number] = time.monotonic() - begin
+      if not item.checkpoint.finished:
+        self.checkpoint_seconds = time.monotonic() - begin
     if item.metrics:
       steps = next(iter(item.metrics.values())).shape[1]
       done = item.step + steps

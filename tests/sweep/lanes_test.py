@@ -19,7 +19,7 @@ class KeeperTest(absltest.TestCase):
     axes = {'activation': ['relu'], 'learning_rate': [0.1], 'seed': [0, 1, 2]}
     (self.program,) = linear_study.plan(axes, num_devices=2).programs
     self.writer = mock.create_autospec(writing.Writer, instance=True)
-    self.writer.checkpoint_cost.return_value = 0.0
+    self.writer.checkpoint_seconds = 0.0
     by_cell = program_lib.over_cells(program_lib.mesh(self.program.devices))
     self.states = jax.device_put({'w': np.arange(8.0).reshape(4, 2)}, by_cell)
     clock = mock.patch('time.monotonic', return_value=100.0)
@@ -31,7 +31,7 @@ class KeeperTest(absltest.TestCase):
     self.clock.return_value = 100.1
     self.assertTrue(keeper.is_due())  # The first costs nothing known.
     keeper.save(4, self.states)
-    self.writer.checkpoint_cost.return_value = 3.0
+    self.writer.checkpoint_seconds = 3.0
     for now, due in ((101.0, False), (249.0, False), (251.0, True)):
       self.clock.return_value = now
       self.assertEqual(keeper.is_due(), due)
