@@ -4,8 +4,8 @@ from jaxdl.tracing import statistics as statistics
 from jaxdl.tracing.log_cotangent import (
   log_cotangent_profile as log_cotangent_profile,
 )
-from jaxdl.tracing.probe import everything as everything
-from jaxdl.tracing.probe import probe as probe
-from jaxdl.tracing.probe import Profile as Profile
-from jaxdl.tracing.probe import Signal as Signal
-from jaxdl.tracing.probe import Taps as Taps
+from jaxdl.tracing.probing import everything as everything
+from jaxdl.tracing.probing import probe as probe
+from jaxdl.tracing.probing import Profile as Profile
+from jaxdl.tracing.probing import Signal as Signal
+from jaxdl.tracing.probing import Taps as Taps
