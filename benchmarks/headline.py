@@ -5,6 +5,7 @@ cache, trains every network, records every layer's statistics at every step,
 tests, diagnoses and writes the report. PyTorch trains the same networks, from
 data in memory, and records the norm of each layer's gradient; its start,
 evaluation and report are not counted. It is given its best arrangement too.
+The time of the cores is less disturbed by other work on the machine.
 
   ./run.sh benchmark                    # PyTorch from some steps, scaled
   ./run.sh benchmark headline --full    # every step of both; takes long
@@ -14,15 +15,18 @@ evaluation and report are not counted. It is given its best arrangement too.
 from collections.abc import Sequence
 import os
 import pathlib
+import resource
 import subprocess
 import sys
 import tempfile
+import time
 
 from absl import flags
 from benchmarks import pytorch_study
 from benchmarks import timing
 from experiments import command_line
 from jaxdl import sweep
+import numpy as np
 import torch
 
 _FULL = flags.DEFINE_bool('full', False, "Run all of PyTorch's steps.")
@@ -34,20 +38,30 @@ _ROUNDS = flags.DEFINE_integer('rounds', 1, 'Rounds, each of all sides.')
 OURS, ONE, MANY = 'jaxdl', 'PyTorch, one process', 'PyTorch, a process a core'
 
 
-def run_study(arguments: Sequence[str], folder: pathlib.Path) -> pathlib.Path:
-  """Runs the study as a user does, from an empty cache; returns its record."""
-  out = folder / 'study'
-  cache = tempfile.mkdtemp(dir=folder)
+def study_seconds(
+  arguments: Sequence[str], folder: pathlib.Path
+) -> timing.Clock:
+  """Runs the study as a user does, from an empty cache, into a folder."""
+  begin = _with_children()
   subprocess.run(
     [
       *(sys.executable, '-m', 'experiments.gradient_flow'),
-      *(*arguments, f'--out={out}', '--overwrite'),
+      *(*arguments, f'--out={folder / "study"}', '--overwrite'),
     ],
-    env={**os.environ, 'JAX_COMPILATION_CACHE_DIR': cache},
+    env={
+      **os.environ,
+      'JAX_COMPILATION_CACHE_DIR': tempfile.mkdtemp(dir=folder),
+    },
     stdout=subprocess.DEVNULL,
     check=True,
   )
-  return out / 'record.zarr'
+  return _with_children() - begin
+
+
+def _with_children() -> timing.Clock:
+  """Returns the time of the wall, and of the cores in ended processes."""
+  usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+  return np.array([time.perf_counter(), usage.ru_utime + usage.ru_stime])
 
 
 def networks(record: pathlib.Path) -> tuple[list[pytorch_study.Cell], int]:
@@ -69,62 +83,57 @@ def pytorch_seconds(
   num_steps: int,
   data: pytorch_study.Data,
   workers: pytorch_study.Workers,
-) -> dict[str, float]:
-  """Returns the seconds of both arrangements, each after its warm-up."""
-  arrangements = {
-    ONE: lambda steps: pytorch_study.train_all(cells, data, steps),
-    MANY: lambda steps: workers.train_all(cells, steps),
-  }
-  result = {}
-  for name, train in arrangements.items():
-    if _FULL.value:
-      result[name] = timing.seconds(lambda: train(num_steps))
-      continue
-    # Two lengths, so that what comes once a network is not multiplied.
-    begin = pytorch_study.WARMUP_STEPS
-    short = timing.seconds(lambda: train(begin))
-    long = timing.seconds(lambda: train(begin + _STEPS.value))
-    step = (long - short) / _STEPS.value
-    result[name] = short + step * (num_steps - begin)
-  return result
+) -> dict[str, timing.Clock]:
+  """Returns the time of both arrangements, each network's steps scaled."""
+  left = num_steps - pytorch_study.WARMUP_STEPS
+  timed = left if _FULL.value else min(_STEPS.value, left)
+
+  def total(costs):
+    return sum(cost.warmup + cost.steps * left / timed for cost in costs)
+
+  one = [pytorch_study.cost(cell, data, timed) for cell in cells]
+  many = workers.costs(cells, timed)
+  # As if the processes shared the work without remainder.
+  return {ONE: total(one), MANY: total(many) / [os.cpu_count(), 1]}
 
 
 def main(argv: Sequence[str]) -> None:
   """Times a round of all sides, again and again, and prints the ratios."""
-  cores = os.cpu_count() or 1
   print(f'PyTorch {torch.__version__}; {timing.machine()}.')
-  torch.set_num_threads(cores)
+  torch.set_num_threads(os.cpu_count() or 1)
   data = pytorch_study.load()
-  times: timing.Times = {OURS: [], ONE: [], MANY: []}
+  clocks: dict[str, list[timing.Clock]] = {OURS: [], ONE: [], MANY: []}
   with (
     tempfile.TemporaryDirectory() as temporary,
     pytorch_study.Workers(data) as workers,
   ):
     folder = pathlib.Path(temporary)
     for _ in range(_ROUNDS.value):
-      times[OURS].append(timing.seconds(lambda: run_study(argv[1:], folder)))
+      clocks[OURS].append(study_seconds(argv[1:], folder))
       cells, num_steps = networks(folder / 'study' / 'record.zarr')
       pytorch = pytorch_seconds(cells, num_steps, data, workers)
-      for name, seconds in pytorch.items():
-        times[name].append(seconds)
+      for name, clock in pytorch.items():
+        clocks[name].append(clock)
   print(f'{len(cells)} networks of {cells[0].depth} layers, {num_steps} steps.')
-  _print(times)
+  _print(clocks)
 
 
-def _print(times: timing.Times) -> None:
-  for name in (ONE, MANY):
-    ratio = timing.median_ratio(times, slow=name, fast=OURS)
-    print(f'{ratio:6.2f} times as fast as {name}')
-  scaled = (
-    'all steps'
-    if _FULL.value
-    else f'scaled from {_STEPS.value} steps of each network, after '
-    f'{pytorch_study.WARMUP_STEPS}'
+def _print(clocks: dict[str, list[timing.Clock]]) -> None:
+  wall, cpu = (
+    {name: [float(clock[i]) for clock in side] for name, side in clocks.items()}
+    for i in (0, 1)
   )
-  what = {OURS: 'from start to report, compiled from cold'}
-  for name, values in times.items():
-    note = what.get(name, f'training alone, {scaled}')
-    print(f'  {name:27}{timing.spread(values)}: {note}')
+  for name in (ONE, MANY):
+    ratio = timing.median_ratio(wall, slow=name, fast=OURS)
+    print(f'{ratio:6.2f} times as fast as {name}')
+  steps = 'all' if _FULL.value else f'scaled from {_STEPS.value}'
+  notes = {OURS: 'from start to report, compiled from cold'}
+  for name in clocks:
+    note = notes.get(name, f'training alone, {steps} steps of each network')
+    print(
+      f'  {name:27}{timing.spread(wall[name])}, of the cores '
+      f'{timing.spread(cpu[name])}: {note}'
+    )
 
 
 if __name__ == '__main__':

@@ -14,6 +14,7 @@ from absl import flags
 from benchmarks import pytorch_study
 from benchmarks import timing
 from experiments import command_line
+import numpy as np
 import torch
 
 _STEPS = flags.DEFINE_integer('steps', 20, 'Timed steps of a network.')
@@ -45,16 +46,12 @@ def _step_times(
   All processes train a copy of the configuration, to be busy to the end.
   """
   steps, copies = _STEPS.value, [cell] * (os.cpu_count() or 1)
-  pytorch_study.train(cell, data, pytorch_study.WARMUP_STEPS)
-  times = timing.interleaved(
-    {
-      'one process': lambda: pytorch_study.train(cell, data, steps),
-      'a process a core': lambda: workers.train_all(copies, steps),
-    },
-    _ROUNDS.value,
-  )
-  one, many = (1e3 * statistics.median(side) / steps for side in times.values())
-  return [one, many / len(copies)]
+  one, many = [], []
+  for _ in range(_ROUNDS.value):
+    one.append(pytorch_study.cost(cell, data, steps).steps[0])
+    costs = workers.costs(copies, steps)
+    many.append(np.mean([cost.steps[0] for cost in costs]) / len(copies))
+  return [1e3 * statistics.median(side) / steps for side in (one, many)]
 
 
 if __name__ == '__main__':

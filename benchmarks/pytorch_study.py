@@ -6,11 +6,12 @@ process on all cores, and one single-threaded process a core, over which the
 configurations are dealt out. Nothing is compiled; data are resident tensors.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import multiprocessing
 import os
 from typing import NamedTuple
 
+from benchmarks import timing
 from jaxdl.data import preprocessing
 from jaxdl.data import sources
 import torch
@@ -96,31 +97,41 @@ def perceptron(cell: Cell) -> nn.Sequential:
   )
 
 
-def train(cell: Cell, data: Data, num_steps: int) -> torch.Tensor:
-  """Trains a configuration; returns gradient norms, `[step, depth + 1]`."""
+def train(cell: Cell, data: Data) -> Iterator[torch.Tensor]:
+  """Trains a network; yields its gradients' norms at a step, `[depth + 1]`."""
   torch.manual_seed(cell.seed)
   model = perceptron(cell)
   weights = [m.weight for m in model.modules() if isinstance(m, nn.Linear)]
   optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE)
-  history = []
-  for _ in range(num_steps):
+  while True:
     index = torch.randint(len(data.labels), (BATCH_SIZE,))
     logits = model(data.images[index])
     loss = functional.cross_entropy(logits, data.labels[index])
     optimizer.zero_grad()
     loss.backward()
-    history.append(torch.stack([weight.grad.norm() for weight in weights]))
+    yield torch.stack([weight.grad.norm() for weight in weights])
     if cell.clip != 'none':
       max_norm = float(cell.clip.partition(':')[2])
       nn.utils.clip_grad_norm_(model.parameters(), max_norm)
     optimizer.step()
-  return torch.stack(history)
 
 
-def train_all(cells: Sequence[Cell], data: Data, num_steps: int) -> None:
-  """Trains one configuration after another, on all cores."""
-  for cell in cells:
-    train(cell, data, num_steps)
+class Cost(NamedTuple):
+  """What the training of a network costs; times are `timing.Clock`s."""
+
+  warmup: timing.Clock  # Making the network, and its first steps.
+  steps: timing.Clock  # The steps after these.
+
+
+def cost(cell: Cell, data: Data, num_steps: int) -> Cost:
+  """Trains for `WARMUP_STEPS`, then for `num_steps` that are timed."""
+  begin = timing.now()
+  steps = train(cell, data)
+  history = [next(steps) for _ in range(WARMUP_STEPS)]
+  warm = timing.now()
+  history += [next(steps) for _ in range(num_steps)]
+  torch.stack(history)
+  return Cost(warm - begin, timing.now() - warm)
 
 
 class Workers:
@@ -133,7 +144,7 @@ class Workers:
       os.cpu_count(), _start_worker, (data,)
     )
     warm = [Cell('relu', norm) for norm in ('none', 'batch')]
-    self.train_all(warm * (os.cpu_count() or 1), WARMUP_STEPS)
+    self.costs(warm * (os.cpu_count() or 1), WARMUP_STEPS)
 
   def __enter__(self) -> 'Workers':
     return self
@@ -142,11 +153,10 @@ class Workers:
     self._pool.terminate()
     self._pool.join()
 
-  def train_all(self, cells: Sequence[Cell], num_steps: int) -> None:
-    """Trains configurations side by side, each process taking the next."""
+  def costs(self, cells: Sequence[Cell], num_steps: int) -> list[Cost]:
+    """Trains networks side by side, each process taking the next."""
     tasks = [(cell, num_steps) for cell in cells]
-    for _ in self._pool.imap_unordered(_train_in_worker, tasks):
-      pass
+    return list(self._pool.imap_unordered(_cost_in_worker, tasks))
 
 
 _worker_data: list[Data] = []  # Of this process, if it is one of `Workers`.
@@ -157,6 +167,6 @@ def _start_worker(data: Data) -> None:
   _worker_data.append(data)
 
 
-def _train_in_worker(task: tuple[Cell, int]) -> None:
+def _cost_in_worker(task: tuple[Cell, int]) -> Cost:
   cell, num_steps = task
-  train(cell, _worker_data[0], num_steps)
+  return cost(cell, _worker_data[0], num_steps)

@@ -5,6 +5,9 @@ import os
 import statistics
 import time
 
+import numpy as np
+
+Clock = np.ndarray  # [wall, cpu], seconds.
 Times = dict[str, list[float]]
 
 
@@ -13,6 +16,11 @@ def seconds(fn: Callable[[], object]) -> float:
   start = time.perf_counter()
   fn()
   return time.perf_counter() - start
+
+
+def now() -> Clock:
+  """Returns the time of the wall and that of this process's cores."""
+  return np.array([time.perf_counter(), time.process_time()])
 
 
 def interleaved(
