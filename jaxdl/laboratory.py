@@ -132,7 +132,7 @@ def builder(
   def build(static):
     def trainer(dynamic):
       return training.trainer(
-        _model(static, dynamic, num_classes),
+        model(static, dynamic, num_classes),
         in_shape,
         _watched(static, dynamic),
         _update(static, dynamic),
@@ -220,9 +220,16 @@ def _numbers(axis: str, dynamic: sweep.experiment.Dynamic) -> dict[str, Any]:
   }
 
 
-def _model(
+def model(
   static: Static, dynamic: sweep.experiment.Dynamic, num_classes: int
 ) -> layers.Layer:
+  """Builds the network of a cell.
+
+  Args:
+    static: its static part.
+    dynamic: its dynamic part; may be traced.
+    num_classes: number of logits.
+  """
   if 'weight_std' in dynamic:
     weight_init = initializers.normal_fan_in(dynamic['weight_std'])
   else:

@@ -243,7 +243,7 @@ def norm(x: Array, axis: int | tuple[int, ...] | None = None) -> Array:
   squares = jnp.sum(x * x, axis=axis)
 
   def scaled(x):
-    magnitude = jnp.max(jnp.abs(x), axis=axis, keepdims=True)
+    magnitude = jnp.max(jnp.abs(x), axis=axis, keepdims=True, initial=0)
     scale = power_of_two_below_inverse(magnitude)
     unit = x * scale
     size = jnp.sqrt(jnp.sum(unit * unit, axis=axis))
@@ -252,7 +252,7 @@ def norm(x: Array, axis: int | tuple[int, ...] | None = None) -> Array:
   low, high = _SQUARES_FROM**2, _SQUARES_TO**2
   safe = jnp.all((squares == 0) | ((squares > low) & (squares < high)))
   # A sum of squares that is zero may be one that underflowed.
-  safe &= jnp.all((squares > 0) | (jnp.max(jnp.abs(x)) == 0))
+  safe &= jnp.all((squares > 0) | (jnp.max(jnp.abs(x), initial=0) == 0))
   return lax.cond(safe, lambda x: jnp.sqrt(squares), scaled, x)
 
 

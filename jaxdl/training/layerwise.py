@@ -1,5 +1,6 @@
 """Norms of the parameters, gradients or updates of each layer of a stack."""
 
+import math
 from typing import Any
 
 import jax
@@ -40,7 +41,9 @@ def norms(tree: Stack) -> Array:
 def sizes(tree: Stack) -> Array:
   """How many numbers each layer holds, `[layer]`."""
   return _by_layer(
-    tree, lambda x: jnp.full(len(x), x[0].size, jnp.float32), jnp.add
+    tree,
+    lambda x: jnp.full(len(x), math.prod(x.shape[1:]), jnp.float32),
+    jnp.add,
   )
 
 

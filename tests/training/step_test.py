@@ -1,0 +1,163 @@
+"""Tests for `training/step.py`: every metric against one written by hand."""
+
+import functools
+import pathlib
+import re
+
+from absl.testing import absltest
+from absl.testing import parameterized
+import chex
+import jax
+import jax.numpy as jnp
+from jaxdl import laboratory
+from jaxdl.training import loss
+from jaxdl.training import step
+import numpy as np
+
+_CLASSES, _BATCH = 3, 6
+_DOCUMENT = pathlib.Path(__file__).parents[2] / 'docs' / 'architecture.md'
+
+
+@functools.cache
+def _trained(**axes):
+  return _train(_cell(**axes), (6, 6, 1) if 'model' in axes else (4,))
+
+
+def _cell(**axes):
+  return laboratory.DEFAULTS | {'depth': 3, 'width': 5, 'seed': 1} | axes
+
+
+def _train(cell, in_shape):
+  """One step of a cell, jitted; returns it with what went in."""
+  static, dynamic = laboratory.split(cell)
+  experiment = laboratory.builder(in_shape, _CLASSES)(static)
+  key = jax.random.key(0)
+  dynamic = jax.tree.map(jnp.float32, dynamic)
+  state = jax.jit(experiment.init)(dynamic, key)
+  rng = np.random.default_rng(0)
+  x = jnp.asarray(rng.normal(size=(_BATCH, *in_shape)), jnp.float32)
+  labels = jnp.asarray(rng.integers(_CLASSES, size=_BATCH))
+  new, metrics = jax.jit(experiment.step)(state, (x, labels), dynamic, key)
+  model = laboratory.model(static, dynamic, _CLASSES)
+
+  def loss_fn(params):
+    logits, _ = model.apply(params, state.model_state, x, train=True, key=key)
+    return loss.cross_entropy(logits, labels), logits
+
+  (value, logits), grads = jax.jit(jax.value_and_grad(loss_fn, has_aux=True))(
+    state.params
+  )
+  return state, new, metrics, value, logits, grads
+
+
+def _norm(tree):
+  leaves = jax.tree.leaves(tree)
+  return np.sqrt(sum(np.sum(np.asarray(x, np.float64) ** 2) for x in leaves))
+
+
+def _layers(tree):
+  """The trees of layer 1, of each hidden layer, and of the readout."""
+  hidden = jax.tree.leaves(tree.hidden)
+  depth = len(hidden[0]) if hidden else 0
+  each = [jax.tree.map(lambda x, i=i: x[i], tree.hidden) for i in range(depth)]
+  return [tree.stem, *each, tree.readout]
+
+
+_CELLS = (
+  ('plain', {}),
+  ('tanh_batch_identity', dict(
+    activation='tanh', norm='batch', shortcut='identity')),
+  ('prelu_layer_highway', dict(
+    activation='prelu', norm='layer', shortcut='highway')),
+  ('rrelu_clipped', dict(activation='rrelu', clip='norm:0.01')),
+  ('identity', dict(activation='identity', norm='batch_plain')),
+  ('depth_1', dict(depth=1)),
+  ('adam_decay', dict(optimizer='adam', weight_decay=0.1, clip='value:1e-3')),
+  ('cnn', dict(model='cnn', norm='batch', shortcut='identity', depth=2)),
+)  # fmt: skip
+
+
+class StepTest(parameterized.TestCase):
+  @parameterized.named_parameters(*_CELLS)
+  def test_metrics_equal_those_by_hand(self, axes):
+    state, new, metrics, value, logits, grads = _trained(**axes)
+
+    close = lambda name, expected: np.testing.assert_allclose(
+      metrics[name], expected, rtol=2e-4, atol=1e-7, err_msg=name
+    )
+    close('loss', value)
+    close('gradient_norm', [_norm(layer) for layer in _layers(grads)])
+    close('global_gradient_norm', _norm(grads))
+    close('parameter_norm', [_norm(layer) for layer in _layers(state.params)])
+    update = jax.tree.map(
+      lambda a, b: np.asarray(a, np.float64) - b, new.params, state.params
+    )
+    np.testing.assert_allclose(
+      metrics['update_ratio'],
+      [
+        _norm(u) / _norm(p)
+        for u, p in zip(_layers(update), _layers(state.params), strict=True)
+      ],
+      rtol=2e-2,  # New minus old parameters, in float32, cancel.
+    )
+    np.testing.assert_allclose(
+      metrics['activation_rms'][-1], np.sqrt(np.mean(logits**2)), rtol=1e-4
+    )
+
+  @parameterized.named_parameters(*_CELLS)
+  def test_records_what_the_document_lists(self, axes):
+    cell = _cell(**axes)
+    metrics = _trained(**axes)[2]
+    text = _DOCUMENT.read_text()
+    for dims, shape in (
+      ('cell, step, layer', (cell['depth'] + 1,)),
+      ('cell, step', ()),
+    ):
+      rows = re.findall(rf'^\| (`.*`) \| {dims} \|', text, re.MULTILINE)
+      names = re.findall(r'`(\w+)`', ' '.join(rows))
+      self.assertNotEmpty(names)
+      for name in names:
+        chex.assert_shape(metrics[name], shape)
+
+  def test_clipping_is_what_the_record_says(self):
+    free = _trained()[2]
+    clipped = _trained(clip='norm:0.01')[2]
+    self.assertEqual(free['clip_bound'], 0)
+    self.assertEqual(clipped['clip_bound'], 1)
+    np.testing.assert_allclose(
+      clipped['global_gradient_norm_clipped'], 0.01, rtol=1e-5
+    )
+    np.testing.assert_allclose(
+      clipped['gradient_removed'],
+      1 - 0.01 / clipped['global_gradient_norm'],
+      rtol=1e-5,
+    )
+
+  @parameterized.parameters(7, 500, 1203)
+  def test_evaluation_in_slices_is_that_at_once(self, count):
+    cell = _cell()
+    static, dynamic = laboratory.split(cell)
+    experiment = laboratory.builder((4,), _CLASSES)(static)
+    state = experiment.init(dynamic, jax.random.key(0))
+    rng = np.random.default_rng(0)
+    x = jnp.asarray(rng.normal(size=(count, 4)), jnp.float32)
+    labels = jnp.asarray(rng.integers(_CLASSES, size=count))
+    model = laboratory.model(static, dynamic, _CLASSES)
+    logits, _ = model.apply(state.params, state.model_state, x)
+    data = laboratory.sweep.Data(x, labels, x, labels)
+    scores = experiment.finish(state, dynamic, data)
+    np.testing.assert_allclose(
+      scores['test_loss'], loss.cross_entropy(logits, labels), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+      scores['test_accuracy'], loss.accuracy(logits, labels), rtol=1e-6
+    )
+
+  def test_states_are_what_the_next_step_needs(self):
+    state, new, *_ = _trained(**dict(_CELLS)['tanh_batch_identity'])
+    self.assertIsInstance(new, step.TrainState)
+    chex.assert_trees_all_equal_shapes_and_dtypes(state, new)
+
+
+if __name__ == '__main__':
+  absltest.main()
