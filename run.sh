@@ -139,7 +139,7 @@ run_tests() {
     die "the files above are not formatted; run: .venv/bin/ruff format ."
   "$python" -m ruff check --quiet .
   "$python" -m mypy --no-error-summary
-  exec "$python" -m pytest "$@"
+  exec "$python" -m pytest --numprocesses auto --maxprocesses 4 "$@"
 }
 
 run_benchmark() {
