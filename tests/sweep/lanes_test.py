@@ -21,7 +21,9 @@ class KeeperTest(absltest.TestCase):
     self.writer = mock.create_autospec(writing.Writer, instance=True)
     self.writer.checkpoint_seconds = 0.0
     by_cell = program_lib.over_cells(program_lib.mesh(self.program.devices))
-    self.states = jax.device_put({'w': np.arange(8.0).reshape(4, 2)}, by_cell)
+    # Computed: what `device_put` makes may be numpy's memory, never donated.
+    states = lambda: {'w': jnp.arange(8.0).reshape(4, 2)}
+    self.states = jax.jit(states, out_shardings=by_cell)()
     clock = mock.patch('time.monotonic', return_value=100.0)
     self.clock = clock.start()
     self.addCleanup(clock.stop)
