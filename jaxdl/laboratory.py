@@ -65,6 +65,7 @@ class Static(NamedTuple):
   shortcut: str
   clip: str
   init: str
+  has_random_biases: bool
   optimizer: str
   decays: bool
   depth: int
@@ -100,6 +101,7 @@ def split(cell: sweep.Cell) -> tuple[Static, dict[str, float]]:
     # Not to clip is to clip at infinity, in the same program.
     clip='norm' if clip.name == 'none' else clip.name,
     init=str(cell['init']),
+    has_random_biases=float(cell['bias_std']) > 0,
     optimizer=optimizer.name,
     decays=float(cell['weight_decay']) > 0,
     depth=int(cell['depth']),
@@ -244,7 +246,11 @@ def model(
     norm=static.norm,
     shortcut=static.shortcut,
     weight_init=weight_init,
-    bias_init=initializers.normal(dynamic['bias_std']),
+    bias_init=(
+      initializers.normal(dynamic['bias_std'])
+      if static.has_random_biases
+      else initializers.zeros()
+    ),
     # Batch norm takes the mean away again, and with it any bias.
     use_bias=not static.norm.startswith('batch'),
     **_numbers('shortcut', dynamic),

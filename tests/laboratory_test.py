@@ -24,7 +24,7 @@ class SplitTest(parameterized.TestCase):
     ('activation', 'elu', 'elu:0.5'),
     ('shortcut', 'identity', 'identity:0.1'),
     ('optimizer', 'momentum', 'momentum:0.5'),
-    ('bias_std', 0.0, 0.1),
+    ('bias_std', 0.1, 0.2),
     ('weight_decay', 0.1, 0.2),
   )
   def test_cells_share_a_program(self, axis, a, b):
@@ -41,6 +41,7 @@ class SplitTest(parameterized.TestCase):
     ('depth', 3, 4),
     ('clip', 'norm:1', 'value:1'),
     ('weight_decay', 0.0, 0.1),
+    ('bias_std', 0.0, 0.1),
   )
   def test_cells_need_programs_of_their_own(self, axis, a, b):
     static_a, _ = laboratory.split(_cell(**{axis: a}))

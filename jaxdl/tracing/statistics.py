@@ -232,6 +232,9 @@ def backward() -> Measure:
 def norm(x: Array, axis: int | tuple[int, ...] | None = None) -> Array:
   """Euclidean norm over `axis`, right over the whole range of the dtype.
 
+  Reads the array twice: for its largest magnitude, then for the squares of its
+  entries in units of that.
+
   Args:
     x: an array, real or complex.
     axis: axes that are reduced; None reduces all.
@@ -240,20 +243,11 @@ def norm(x: Array, axis: int | tuple[int, ...] | None = None) -> Array:
     The norm, in float32 at least.
   """
   x = _as_real(x)
-  squares = jnp.sum(x * x, axis=axis)
-
-  def scaled(x):
-    magnitude = jnp.max(jnp.abs(x), axis=axis, keepdims=True, initial=0)
-    scale = power_of_two_below_inverse(magnitude)
-    unit = x * scale
-    size = jnp.sqrt(jnp.sum(unit * unit, axis=axis))
-    return size / scale.reshape(size.shape)
-
-  low, high = _SQUARES_FROM**2, _SQUARES_TO**2
-  safe = jnp.all((squares == 0) | ((squares > low) & (squares < high)))
-  # A sum of squares that is zero may be one that underflowed.
-  safe &= jnp.all((squares > 0) | (jnp.max(jnp.abs(x), initial=0) == 0))
-  return lax.cond(safe, lambda x: jnp.sqrt(squares), scaled, x)
+  magnitude = jnp.max(jnp.abs(x), axis=axis, keepdims=True, initial=0)
+  scale = power_of_two_below_inverse(magnitude)
+  unit = x * scale
+  size = jnp.sqrt(jnp.sum(unit * unit, axis=axis))
+  return size / scale.reshape(size.shape)
 
 
 def _as_real(x: Array) -> Array:
