@@ -56,7 +56,9 @@ def print_summary(
     console: where to; of one that is no terminal, 100 columns are used.
   """
   del record  # What is printed is in the diagnosis.
-  width = console.width if console.is_terminal else max(console.width, 100)
+  if not console.is_terminal:
+    console.width = max(console.width, 100)
+  width = console.width
   frame = tables.summary(diagnosis)
   table = tables.terminal(diagnosis, frame, width)
   console.print(table, width=width, crop=False)
