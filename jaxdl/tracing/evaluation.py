@@ -37,7 +37,7 @@ def trace(
 
   Args:
     fn: a function from pytrees to a pytree of arrays. Leaves of its arguments
-      that are no arrays or numbers are taken as they are.
+      that are no arrays, such as `train=True`, are taken as they are.
     args: positional arguments.
     kwargs: keyword arguments.
 
@@ -59,12 +59,9 @@ def trace(
 
 
 def array_leaves(tree: Any) -> list[jax.Array]:
-  """The leaves of a tree that are arrays or numbers, as arrays."""
-  return [
-    jnp.asarray(leaf) if not isinstance(leaf, jax.Array) else leaf
-    for leaf in jax.tree.leaves(tree)
-    if _is_array(leaf)
-  ]
+  """The leaves of a tree that are arrays."""
+  leaves = filter(_is_array, jax.tree.leaves(tree))
+  return [x if isinstance(x, jax.Array) else jnp.asarray(x) for x in leaves]
 
 
 def evaluate(
@@ -190,4 +187,4 @@ def _slots_within(bodies: Sequence[Graph], slots: Mapping[int, Any]):
 
 
 def _is_array(leaf: Any) -> bool:
-  return hasattr(leaf, 'dtype') or isinstance(leaf, (bool, int, float, complex))
+  return hasattr(leaf, 'dtype')

@@ -132,8 +132,15 @@ def _look_up(atom: Any, env: dict[core.Var, Any]) -> Any:
 
 
 def _scopes(eqn: Any) -> Path:
-  stack = str(eqn.source_info.name_stack)
-  return tuple(stack.split('/')) if stack else ()
+  """Named scopes, without what `vmap` writes around them: `vmap(layer)`."""
+  stack = eqn.source_info.name_stack
+  kept = type(stack)(tuple(e for e in stack.stack if not _is_vmap(e)))
+  # A transformation outside all scopes leaves a bare `jvp()`.
+  return tuple(s for s in str(kept).split('/') if s and '()' not in s)
+
+
+def _is_vmap(entry: Any) -> bool:
+  return type(entry).__name__ == 'Transform' and entry.name == 'vmap'
 
 
 def _inlined_call(eqn: Any) -> core.ClosedJaxpr | None:

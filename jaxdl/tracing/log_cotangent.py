@@ -81,12 +81,10 @@ def _logarithm_tap(site: sites.Site) -> evaluation.Tap:
     scale = statistics.power_of_two_below_inverse(magnitude)
     unit = ct * scale
     size = statistics.norm(unit) / math.sqrt(max(ct.size, 1))
-    log_rms = jnp.log10(size) - jnp.log10(scale) + log_factor
+    log_scale = jnp.log10(scale.astype(size.dtype))  # Not in halves.
+    log_rms = jnp.log10(size) - log_scale + log_factor
     if site.is_cut:
-      ct, log_factor = (
-        unit,
-        log_factor - jnp.log10(scale).astype(log_factor.dtype),
-      )
+      ct, log_factor = unit, log_factor - log_scale.astype(log_factor.dtype)
     return ct, log_rms.astype(_accumulated(site.dtype)), log_factor
 
   identity.defvjp(lambda x, slot, thread: ((x, thread), None), backward)

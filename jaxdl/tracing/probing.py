@@ -119,13 +119,19 @@ def probe(
     A function of the arguments of `fn`, which returns `(value, grads, profile)`
     or `((value, aux), grads, profile)`. Of several values that leave a scope,
     the profile holds the largest, of these the last. Values inside a `while`
-    loop or a `custom_vjp` are not seen.
+    loop, a `custom_jvp` or a `custom_vjp` are not seen.
 
   Raises:
     TypeError: as `jax.grad` does, if the output is no scalar.
+    ValueError: if there is no argument of that number.
   """
 
   def probed(*args, **kwargs):
+    positions = _positions(argnums, len(args))
+    args = tuple(
+      jax.tree.map(jnp.asarray, arg) if i in positions else arg
+      for i, arg in enumerate(args)
+    )
     graph, out_tree = evaluation.trace(fn, args, kwargs)
     placed = _place(sites.find(graph), taps)
     tap_of = {site.key: _tap(wanted) for site, wanted in placed}
@@ -137,19 +143,29 @@ def probe(
       value, aux = result if has_aux else (result, None)
       return value, (aux, done.parts)
 
-    single = isinstance(argnums, int)
-    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
-    shifted = tuple(n + 1 if n >= 0 else n for n in numbers)
+    behind_slots = tuple(i + 1 for i in positions)
     (value, (aux, parts)), (received, *grads) = jax.value_and_grad(
-      tapped, argnums=(0, *shifted), has_aux=True
+      tapped, argnums=(0, *behind_slots), has_aux=True
     )(_slots(placed), *args)
     return (
       (value, aux) if has_aux else value,
-      grads[0] if single else tuple(grads),
+      grads[0] if isinstance(argnums, int) else tuple(grads),
       _profile(placed, parts, received),
     )
 
   return probed
+
+
+def _positions(argnums: int | tuple[int, ...], count: int) -> tuple[int, ...]:
+  """The arguments that are differentiated, counted from the first."""
+  numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+  for number in numbers:
+    if not -count <= number < count:
+      raise ValueError(
+        f'argnums has {number}; the function was given {count} positional '
+        f'arguments, so it must be between {-count} and {count - 1}'
+      )
+  return tuple(number % count for number in numbers)
 
 
 # Sites with what each of their paths wants measured.

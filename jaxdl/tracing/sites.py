@@ -131,7 +131,7 @@ def _find_in_body(
   tainted_inputs = {
     own
     for own, outer in zip(body.inputs, inputs, strict=True)
-    if outer in tainted
+    if isinstance(outer, int) and outer in tainted
   }
   lasting = set()
   if is_scan:
@@ -167,7 +167,7 @@ def _chosen(graph: Graph, needed: set[int]) -> dict[int, list[Path]]:
 
 
 def _exits(graph: Graph) -> list[tuple[int, Path]]:
-  """Every inexact value with every scope that it leaves, in order."""
+  """Every value to measure with every scope that it leaves, in order."""
   shared: dict[int, int] = {}  # Scopes that a value and all its readers share.
   made_in = {
     key: operation.path
@@ -184,7 +184,7 @@ def _exits(graph: Graph) -> list[tuple[int, Path]]:
   return [
     (key, path[:length])
     for key, path in made_in.items()
-    if key in shared and _is_inexact(graph.avals[key])
+    if key in shared and _is_measurable(graph.avals[key])
     for length in range(shared[key] + 1, len(path) + 1)
   ]
 
@@ -260,6 +260,10 @@ def _common_length(a: Path, b: Path) -> int:
       break
     length += 1
   return length
+
+
+def _is_measurable(aval: Any) -> bool:
+  return _is_inexact(aval) and math.prod(aval.shape) > 0
 
 
 def _is_inexact(aval: Any) -> bool:
