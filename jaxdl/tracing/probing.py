@@ -118,7 +118,9 @@ def probe(
   Returns:
     A function of the arguments of `fn`, which returns `(value, grads, profile)`
     or `((value, aux), grads, profile)`. Of several values that leave a scope,
-    the profile holds the largest, of these the last. Values inside a `while`
+    the profile holds the largest, of these the last; so a scope that an
+    unrolled loop enters again and again needs a number in its name to be told
+    apart. Values inside a `while`
     loop, a `custom_jvp` or a `custom_vjp` are not seen.
 
   Raises:
