@@ -2,6 +2,7 @@
 
 from absl.testing import absltest
 from absl.testing import parameterized
+import chex
 import jax
 from jax import lax
 import jax.numpy as jnp
@@ -48,13 +49,36 @@ class LogCotangentProfileTest(parameterized.TestCase):
     ws = jax.random.normal(jax.random.key(0), (6, 8, 8)) / 4
     x = jax.random.normal(jax.random.key(1), (5, 8))
     loss = lambda ws, x: _stack(layer, ws, x)
-    logs = tracing.log_cotangent_profile(loss)(ws, x)
-    _, _, profile = tracing.probe(loss)(ws, x)
+    logs = jax.jit(tracing.log_cotangent_profile(loss))(ws, x)
+    _, _, profile = jax.jit(tracing.probe(loss))(ws, x)
     self.assertEqual(set(logs), set(profile))
     for name, log in logs.items():
       np.testing.assert_allclose(
         log, np.log10(profile[name].backward.rms), rtol=1e-4, atol=1e-5
       )
+
+  def test_rematerialization_changes_nothing(self):
+    loss = lambda ws, x: _stack(_residual, ws, x)
+    remat = lambda ws, x: _stack(jax.checkpoint(_residual), ws, x)
+    ws = jax.random.normal(jax.random.key(0), (6, 8, 8)) / 4
+    args = ws, jax.random.normal(jax.random.key(1), (5, 8))
+    chex.assert_trees_all_close(
+      jax.jit(tracing.log_cotangent_profile(remat))(*args),
+      jax.jit(tracing.log_cotangent_profile(loss))(*args),
+      atol=1e-6,
+    )
+
+  def test_logarithms_of_halves_are_taken_in_float32(self):
+    depth = 300
+    ws = 0.5 * jnp.tile(jnp.eye(4, dtype=jnp.bfloat16), (depth, 1, 1))
+    loss = lambda ws, x: _stack(_linear, ws, x)
+    logs = jax.jit(tracing.log_cotangent_profile(loss))(
+      ws, jnp.zeros((3, 4), jnp.bfloat16)
+    )
+    expected = np.log10(0.5) * np.arange(depth - 1, -1, -1)
+    np.testing.assert_allclose(
+      logs['hidden/layer'], expected, rtol=1e-4, atol=1e-6
+    )
 
   def test_a_path_around_the_stack_is_not_scaled_away(self):
     def loss(ws, x):

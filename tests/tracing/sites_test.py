@@ -68,6 +68,30 @@ class FindTest(parameterized.TestCase):
     self.assertEqual(found['a/block'].lengths, (2,))
     self.assertEqual(found['a/block#2'].lengths, (3,))
 
+  def test_a_value_that_leaves_two_scopes_is_one_site(self):
+    def loss(x):
+      with jax.named_scope('outer'):
+        with jax.named_scope('inner'):
+          x = jnp.sin(x)
+      return jnp.sum(x)
+
+    found = _find(loss, jnp.ones(3))
+    self.assertIs(found['outer'], found['outer/inner'])
+    self.assertEqual(found['outer'].paths, ('outer/inner', 'outer'))
+
+  def test_a_scan_may_start_from_a_literal(self):
+    def loss(x):
+      def step(carry, _):
+        count, h = carry
+        with jax.named_scope('layer'):
+          h = jnp.sin(h)
+        return (count + 1.0, h), None
+
+      (count, h), _ = lax.scan(step, (0.0, x), length=3)
+      return jnp.sum(h) * count
+
+    self.assertEqual(_find(loss, jnp.ones(3))['layer'].lengths, (3,))
+
 
 class CutTest(parameterized.TestCase):
   def _cuts(self, loss, *args):
@@ -115,6 +139,22 @@ class CutTest(parameterized.TestCase):
     cuts = self._cuts(loss, jnp.ones(3))
     self.assertFalse(cuts['hidden/layer'])
     self.assertTrue(cuts['stem'])
+
+  def test_shortcuts_of_a_u_net(self):
+    def loss(x):
+      for name in ('down', 'bottom'):
+        with jax.named_scope(name):
+          x, skip = jnp.sin(x), x
+      with jax.named_scope('up'):
+        x = jnp.cos(x) * skip
+      with jax.named_scope('head'):
+        x = jnp.sin(x)
+      return jnp.sum(x)
+
+    self.assertEqual(
+      self._cuts(loss, jnp.ones(3)),
+      {'down': True, 'bottom': False, 'up': True, 'head': True},
+    )
 
   def test_two_carries(self):
     def loss(x):
