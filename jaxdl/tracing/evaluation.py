@@ -109,7 +109,7 @@ def _evaluate_scan(operation, values, taps, slots, thread) -> Evaluated:
   """A scan, with slots as further `xs` and measured parts as further `ys`."""
   (body,) = operation.bodies
   params = operation.params
-  num_consts, num_carry = params['num_consts'], params['num_carry']
+  num_consts, num_carry = jaxpr.num_consts_and_carry(operation)
   consts, carry = values[:num_consts], values[num_consts:][:num_carry]
   xs = values[num_consts + num_carry :]
 

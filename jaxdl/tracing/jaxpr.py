@@ -57,6 +57,14 @@ def graph(closed: core.ClosedJaxpr) -> Graph:
   return _Flattening().graph(closed)
 
 
+def num_consts_and_carry(scan: Operation) -> tuple[int, int]:
+  """How many of a scan's inputs are constants, and how many are carried."""
+  if 'ft_in' in scan.params:  # Since jax 0.12, which groups the inputs.
+    consts, carry, _ = scan.params['ft_in'].unpack()
+    return len(consts), len(carry)
+  return scan.params['num_consts'], scan.params['num_carry']
+
+
 def bind(operation: Operation, values: Sequence[Any]) -> list[Any]:
   """Applies the primitive of `operation` to `values`, in its named scope."""
   bound = operation.primitive.get_bind_params(operation.params)

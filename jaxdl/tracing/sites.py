@@ -4,6 +4,7 @@ import math
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+from jaxdl.tracing import jaxpr
 from jaxdl.tracing.jaxpr import Graph
 from jaxdl.tracing.jaxpr import Operation
 from jaxdl.tracing.jaxpr import Path
@@ -136,9 +137,9 @@ def _find_in_body(
   lasting = set()
   if is_scan:
     lengths += (operation.params['length'],)
-    num_consts = operation.params['num_consts']
+    num_consts, num_carry = jaxpr.num_consts_and_carry(operation)
     lasting = set(body.inputs[:num_consts])
-    carried = body.inputs[num_consts:][: operation.params['num_carry']]
+    carried = body.inputs[num_consts:][:num_carry]
     tainted_inputs |= {k for k in carried if _is_inexact(body.avals[k])}
   return _find(
     body,
@@ -208,8 +209,8 @@ def _live_outputs(operation: Operation, needed: set[int]) -> frozenset[int]:
   if operation.primitive.name != 'scan':
     return frozenset(live)
   (body,) = operation.bodies
-  num_consts = operation.params['num_consts']
-  carried = body.inputs[num_consts:][: operation.params['num_carry']]
+  num_consts, num_carry = jaxpr.num_consts_and_carry(operation)
+  carried = body.inputs[num_consts:][:num_carry]
   while True:  # What is carried on may be needed by the next iteration.
     inner = _needed(body, frozenset(live))
     grown = live | {i for i, key in enumerate(carried) if key in inner}

@@ -160,9 +160,13 @@ def forward(
     sum_of_squares = jnp.sum(squares)
     cancels = jnp.sum(total * total) > 0.999 * len(rows) * sum_of_squares
     safe = _squares_are_safe(magnitude, sum_of_squares) & ~cancels
-    sums = lax.cond(safe, as_they_are, shifted_and_scaled, rows)
+    pivot, scale, total, squares = lax.cond(
+      safe, as_they_are, shifted_and_scaled, rows
+    )
     saturated = _count_saturated(rows, *flat_ends)
-    return _packed(_ForwardParts(high, low, *sums, zeros, saturated))
+    return _packed(
+      _ForwardParts(high, low, pivot, scale, total, squares, zeros, saturated)
+    )
 
   def finish(packed: Array, shape: Shape) -> Forward:
     parts = _ForwardParts(*jnp.moveaxis(packed, -2, 0))
