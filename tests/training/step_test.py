@@ -23,8 +23,22 @@ def _trained(**axes):
   return _train(_cell(**axes), (6, 6, 1) if 'model' in axes else (4,))
 
 
+def setUpModule():
+  jax.config.update('jax_disable_most_optimizations', True)  # Compile quickly.
+
+
+def tearDownModule():
+  jax.config.update('jax_disable_most_optimizations', False)
+
+
 def _cell(**axes):
   return laboratory.DEFAULTS | {'depth': 3, 'width': 5, 'seed': 1} | axes
+
+
+def _batch(in_shape):
+  rng = np.random.default_rng(0)
+  x = jnp.asarray(rng.normal(size=(_BATCH, *in_shape)), jnp.float32)
+  return x, jnp.asarray(rng.integers(_CLASSES, size=_BATCH))
 
 
 def _train(cell, in_shape):
@@ -34,9 +48,7 @@ def _train(cell, in_shape):
   key = jax.random.key(0)
   dynamic = jax.tree.map(jnp.float32, dynamic)
   state = jax.jit(experiment.init)(dynamic, key)
-  rng = np.random.default_rng(0)
-  x = jnp.asarray(rng.normal(size=(_BATCH, *in_shape)), jnp.float32)
-  labels = jnp.asarray(rng.integers(_CLASSES, size=_BATCH))
+  x, labels = _batch(in_shape)
   new, metrics = jax.jit(experiment.step)(state, (x, labels), dynamic, key)
   model = laboratory.model(static, dynamic, _CLASSES)
 
@@ -61,6 +73,52 @@ def _layers(tree):
   depth = len(hidden[0]) if hidden else 0
   each = [jax.tree.map(lambda x, i=i: x[i], tree.hidden) for i in range(depth)]
   return [tree.stem, *each, tree.readout]
+
+
+def _layer_by_hand(params, h, cell, layer):
+  """One dense layer in plain jnp: its activation, and its output."""
+  branch, gate, is_first = params, None, layer == 0
+  if cell['shortcut'] != 'none' and not is_first:
+    branch, gate = params
+  (w, b), *norm, slope = branch
+  z = h @ w + (0 if isinstance(b, tuple) else b)
+  for scale, bias in norm:
+    axis = 0 if cell['norm'] == 'batch' else -1
+    mean = jnp.mean(z, axis, keepdims=True)
+    var = jnp.mean((z - mean) ** 2, axis, keepdims=True)
+    z = scale * (z - mean) / jnp.sqrt(var + 1e-5) + bias
+  functions = {
+    'relu': lambda z: jnp.where(z > 0, z, 0),
+    'tanh': lambda z: 2 / (1 + jnp.exp(-2 * z)) - 1,
+    'prelu': lambda z: jnp.where(z > 0, z, slope[0] * z),
+  }
+  activation = functions[cell['activation']](z)
+  if cell['shortcut'] == 'none' or is_first:
+    return activation, activation
+  if cell['shortcut'] == 'identity':
+    return activation, h + activation
+  carry = 1 / (1 + jnp.exp(h @ gate.w + gate.b))
+  return activation, carry * h + (1 - carry) * activation
+
+
+def _signals_by_hand(params, cell, x, labels):
+  """Activations, and derivatives of the loss by each layer's output."""
+
+  def loss_of(nudges):
+    h, values = x, []
+    for i, layer_params in enumerate(_layers(params)[:-1]):
+      activation, h = _layer_by_hand(layer_params, h, cell, i)
+      values.append(activation)
+      h = h + nudges[i]
+    logits = h @ params.readout.w + params.readout.b + nudges[-1]
+    log_p = logits - jnp.log(jnp.sum(jnp.exp(logits), -1, keepdims=True))
+    return -jnp.mean(log_p[jnp.arange(_BATCH), labels]), [*values, logits]
+
+  shape = (_BATCH, cell['width'])
+  nudges = [jnp.zeros(shape)] * cell['depth'] + [jnp.zeros((_BATCH, _CLASSES))]
+  cotangents, values = jax.jit(jax.grad(loss_of, has_aux=True))(nudges)
+  as_float64 = lambda arrays: [np.asarray(a, np.float64) for a in arrays]
+  return as_float64(values), as_float64(cotangents)
 
 
 _CELLS = (
@@ -103,6 +161,42 @@ class StepTest(parameterized.TestCase):
     np.testing.assert_allclose(
       metrics['activation_rms'][-1], np.sqrt(np.mean(logits**2)), rtol=1e-4
     )
+
+  @parameterized.named_parameters(
+    ('plain', dict(activation='relu')),
+    ('one_layer', dict(depth=1)),
+    ('five_layers', dict(depth=5, clip='norm:0.1')),
+    ('batch_identity', dict(
+      activation='tanh', norm='batch', shortcut='identity')),
+    ('layer_highway', dict(
+      activation='prelu', norm='layer', shortcut='highway', depth=2)),
+  )  # fmt: skip
+  def test_signals_equal_those_of_a_network_written_by_hand(self, axes):
+    cell = _cell(**axes)
+    state, _, metrics, *_ = _train(cell, (4,))
+    values, cotangents = _signals_by_hand(state.params, cell, *_batch((4,)))
+
+    def check(name, statistic, arrays):
+      np.testing.assert_allclose(
+        metrics[name],
+        [statistic(a) for a in arrays],
+        rtol=1e-3, atol=1e-6, err_msg=name,
+      )  # fmt: skip
+
+    rms = lambda a: np.sqrt(np.mean(a**2))
+    check('activation_mean', np.mean, values)
+    check('activation_std', np.std, values)
+    check('activation_rms', rms, values)
+    check('activation_max_abs', lambda a: np.abs(a).max(), values)
+    check('activation_zero', lambda a: np.mean(a == 0), values)
+    check('activation_dead', lambda a: np.mean((a == 0).all(0)), values)
+    check('cotangent_rms', rms, cotangents)
+    check('cotangent_max_abs', lambda a: np.abs(a).max(), cotangents)
+    check('cotangent_nonfinite', lambda a: 0.0, cotangents)
+    saturated = [np.nan] * len(values)
+    if cell['activation'] == 'tanh':
+      saturated[:-1] = [np.mean(np.abs(a) > 0.98) for a in values[:-1]]
+    np.testing.assert_allclose(metrics['activation_saturated'], saturated)
 
   @parameterized.named_parameters(*_CELLS)
   def test_records_what_the_document_lists(self, axes):
