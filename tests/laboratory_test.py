@@ -4,9 +4,12 @@ import math
 
 from absl.testing import absltest
 from absl.testing import parameterized
+import chex
+import jax
 from jaxdl import activations
 from jaxdl import laboratory
 from jaxdl import training
+from jaxdl.layers import initializers
 from jaxdl.models import stack
 import numpy as np
 
@@ -87,6 +90,50 @@ class SplitTest(parameterized.TestCase):
     static, dynamic = laboratory.split(cell)
     self.assertEqual(static.init, 'normal')
     self.assertEqual(dynamic['weight_std'], 1.5)
+
+
+class BuilderTest(parameterized.TestCase):
+  def _metrics(self, **axes):
+    """Traces one step of a cell; returns the shapes of the metrics."""
+    small = {'depth': 3, 'width': 4, 'batch_size': 5}
+    static, dynamic = laboratory.split(_cell(**small, **axes))
+    experiment = laboratory.builder((3, 3, 1), 2)(static)
+    key = jax.random.key(0)
+    state = jax.eval_shape(experiment.init, dynamic, key)
+    batch = (
+      jax.ShapeDtypeStruct((5, 3, 3, 1), np.float32),
+      jax.ShapeDtypeStruct((5,), np.int32),
+    )
+    new, metrics = jax.eval_shape(experiment.step, state, batch, dynamic, key)
+    chex.assert_trees_all_equal_shapes_and_dtypes(new, state)
+    return metrics
+
+  @parameterized.parameters(
+    *({'activation': name} for name in activations.names()),
+    *({'optimizer': name} for name in training.optimizer.names()),
+    *({'clip': f'{name}:0.1'} for name in training.clipping.names()),
+    *({'init': name} for name in initializers.names()),
+    *({'norm': norm} for norm in stack.NORMS),
+    *({'shortcut': shortcut} for shortcut in laboratory.SHORTCUTS),
+    {'model': 'cnn'},
+    {'weight_decay': 0.1, 'activation': 'prelu'},
+    {'weight_std': 1.5, 'init': 'normal'},
+  )
+  def test_every_choice_trains(self, **axes):
+    metrics = self._metrics(**axes)
+    self.assertEqual(metrics['loss'].shape, ())
+    self.assertEqual(metrics['gradient_norm'].shape, (4,))
+    self.assertEqual(metrics['activation_rms'].shape, (4,))
+    self.assertEqual(metrics['cotangent_rms'].shape, (4,))
+
+  @parameterized.parameters(0.5, 2.0)
+  def test_weights_have_the_scale_that_is_asked_for(self, std):
+    cell = _cell(init='normal', weight_std=std, depth=2, width=200)
+    static, dynamic = laboratory.split(cell)
+    experiment = laboratory.builder((100,), 2)(static)
+    state = jax.jit(experiment.init)(dynamic, jax.random.key(0))
+    w = np.asarray(state.params.stem[0].w)
+    np.testing.assert_allclose(w.std() * math.sqrt(100), std, rtol=0.02)
 
 
 class BatchesTest(parameterized.TestCase):

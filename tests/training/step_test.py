@@ -59,7 +59,7 @@ def _train(cell, in_shape):
   (value, logits), grads = jax.jit(jax.value_and_grad(loss_fn, has_aux=True))(
     state.params
   )
-  return state, new, metrics, value, logits, grads
+  return jax.device_get((state, new, metrics, value, logits, grads))
 
 
 def _norm(tree):
@@ -173,7 +173,7 @@ class StepTest(parameterized.TestCase):
   )  # fmt: skip
   def test_signals_equal_those_of_a_network_written_by_hand(self, axes):
     cell = _cell(**axes)
-    state, _, metrics, *_ = _train(cell, (4,))
+    state, _, metrics, *_ = _trained(**axes)
     values, cotangents = _signals_by_hand(state.params, cell, *_batch((4,)))
 
     def check(name, statistic, arrays):
@@ -232,14 +232,14 @@ class StepTest(parameterized.TestCase):
     cell = _cell()
     static, dynamic = laboratory.split(cell)
     experiment = laboratory.builder((4,), _CLASSES)(static)
-    state = experiment.init(dynamic, jax.random.key(0))
+    state = jax.jit(experiment.init)(dynamic, jax.random.key(0))
     rng = np.random.default_rng(0)
     x = jnp.asarray(rng.normal(size=(count, 4)), jnp.float32)
     labels = jnp.asarray(rng.integers(_CLASSES, size=count))
     model = laboratory.model(static, dynamic, _CLASSES)
-    logits, _ = model.apply(state.params, state.model_state, x)
+    logits, _ = jax.jit(model.apply)(state.params, state.model_state, x)
     data = laboratory.sweep.Data(x, labels, x, labels)
-    scores = experiment.finish(state, dynamic, data)
+    scores = jax.jit(experiment.finish)(state, dynamic, data)
     np.testing.assert_allclose(
       scores['test_loss'], loss.cross_entropy(logits, labels), rtol=1e-5
     )
