@@ -11,8 +11,10 @@ are answered at once.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 import dis
+import errno
 import os
 import pathlib
+import signal
 import sys
 import textwrap
 import types
@@ -34,6 +36,7 @@ _OURS = pathlib.Path(__file__).resolve().parents[1]
 _MACHINE = 'Machine'
 _USAGE_ERROR = 2
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 Sections = Mapping[str, Sequence[flags.FlagHolder]]
 
@@ -48,8 +51,9 @@ def run(
   """Runs an experiment's `main` and exits.
 
   A user's mistake ends in one line on stderr and status 2: a flag that absl
-  refuses, a file that cannot be opened, or a ValueError that a `raise` in our
-  own code states. Everything else is a bug, and shows its traceback. Ctrl-C
+  refuses, a file that cannot be opened, a full disk, or a ValueError or OSError
+  that a `raise` in our own code states. Everything else is a bug, and shows its
+  traceback. Ctrl-C
   ends in status 130 and the message of the KeyboardInterrupt, which `main` may
   catch and raise anew to say where its work is kept.
 
@@ -82,6 +86,7 @@ def run(
     try:
       return main(argv)
     except KeyboardInterrupt as error:
+      signal.signal(signal.SIGINT, signal.SIG_DFL)  # A second ends at once.
       _exit(name, str(error) or 'interrupted', _INTERRUPTED)
     except (ValueError, OSError) as error:
       message = _mistake(error)
@@ -187,9 +192,10 @@ def _describe(flag: flags.Flag) -> Iterator[str]:
 def _mistake(error: ValueError | OSError) -> str | None:
   """Returns what a user did wrong in one line, or None if we did it."""
   if isinstance(error, OSError):
-    if error.filename is None:
-      return None
-    return f'{error.strerror}: {error.filename}'
+    if error.filename is not None:
+      return f'{error.strerror}: {error.filename}'
+    if error.errno in _FULL:
+      return f'{error.strerror}; make room and run it again'
   return ' '.join(str(error).split()) if _is_raised_by_us(error) else None
 
 

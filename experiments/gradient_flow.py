@@ -33,13 +33,12 @@ import json
 import os
 import pathlib
 import shlex
-import signal
 import sys
-import threading
 from typing import Any
 
 from absl import flags
 from experiments import command_line
+from experiments import stopping
 
 _ACTIVATION = flags.DEFINE_list(
   'activation',
@@ -59,7 +58,10 @@ _CLIP = flags.DEFINE_list(
   'clip', 'none,norm:1.0', 'none, value:V, norm:V, adaptive:V.'
 )
 _NUM_SEEDS = flags.DEFINE_integer(
-  'num_seeds', 2, 'Each combination is trained with seeds 0, 1, ...'
+  'num_seeds',
+  2,
+  'Each combination is trained with seeds 0, 1, ...',
+  lower_bound=1,
 )
 _MODEL = flags.DEFINE_list(
   'model', 'mlp', 'mlp (fully connected), cnn (3x3 convolutions).'
@@ -96,9 +98,17 @@ _DATA = flags.DEFINE_string(
 _DATA_DIR = flags.DEFINE_string(
   'data_dir', None, 'Where the files of a named data set are.'
 )
-_PREPROCESSING = flags.DEFINE_string(
+_PREPROCESSING = flags.DEFINE_enum(
   'preprocessing',
   'channel_standard',
+  [
+    'none',
+    'unit',
+    'sample_mean',
+    'sample_standard',
+    'feature_standard',
+    'channel_standard',
+  ],
   'none, unit (to [0, 1]), sample_mean, sample_standard, feature_standard, '
   'channel_standard (fitted on the training split alone).',
 )
@@ -159,7 +169,13 @@ def main(_: list[str]) -> None:
   if _RESUME.value and not _OUT.value:
     raise ValueError('--resume needs --out: the folder of the study to resume')
   _train(grid, out, jax.devices())
-  _report(out)
+  try:
+    _report(out)
+  except KeyboardInterrupt:
+    raise KeyboardInterrupt(
+      'stopped; the record is whole. For the report: '
+      + stopping.resume_command(out)
+    ) from None
 
 
 def _axes() -> Mapping[str, Sequence[Any]]:
@@ -186,9 +202,13 @@ def _axes() -> Mapping[str, Sequence[Any]]:
     axes['init'] = ['normal']
     axes['weight_std'] = _numbers(_WEIGHT_STD, float)
   for name, values in axes.items():
-    flag = 'num_seeds' if name == 'seed' else name
     if not values:
-      raise ValueError(f'--{flag} is empty; give at least one value')
+      raise ValueError(f'--{name} is empty; give at least one value')
+    if '' in values:
+      raise ValueError(
+        f'--{name}={",".join(values)} has a comma too many: no value stands '
+        'beside it'
+      )
   return axes
 
 
@@ -216,6 +236,7 @@ def _train(grid: Any, out: pathlib.Path, devices: Sequence[Any]) -> None:
   from jaxdl import sweep
   from jaxdl.data import preprocessing
   from jaxdl.data import sources
+  from jaxdl.sweep import claim
   import rich.console
 
   cells = grid.cells()
@@ -227,20 +248,30 @@ def _train(grid: Any, out: pathlib.Path, devices: Sequence[Any]) -> None:
     chunk_steps=_CHUNK_STEPS.value,
     arrangement=None if _ARRANGEMENT.value == 'auto' else _ARRANGEMENT.value,
   )
+  settings = {'data': _DATA.value, 'preprocessing': _PREPROCESSING.value}
+  there = {'resume': _RESUME.value, 'overwrite': _OVERWRITE.value}
+  resuming = claim.claim(out, plan, settings, **there)
   dataset = preprocessing.preprocess(
     sources.load(_DATA.value, data_dir=_DATA_DIR.value), _PREPROCESSING.value
   )
   num_train = len(dataset.train_labels)
   console = rich.console.Console()
   console.print(
-    f'{len(cells)} networks in {len(plan.programs)} programs on '
-    f'{len(devices)} {devices[0].platform} devices; {plan.num_steps} steps on '
-    f'{dataset.name} ({num_train:,} images)',
+    f'{_count(len(cells), "network")} in '
+    f'{_count(len(plan.programs), "program")} on '
+    f'{_count(len(devices), f"{devices[0].platform} device")}; '
+    f'{_count(plan.num_steps, "step")} on {dataset.name} '
+    f'({num_train:,} images)',
     highlight=False,
+    markup=False,
+    soft_wrap=True,
+  )
+  stopped = (
+    f'stopped; nothing is lost. Go on with: {stopping.resume_command(out)}'
   )
   with (
-    _stopping_on_interrupt(console) as stop,
     progress.display(console) as display,
+    stopping.OnInterrupt(display, f'gradient_flow: {stopped}') as stop,
   ):
     outcome = sweep.run(
       plan,
@@ -248,37 +279,20 @@ def _train(grid: Any, out: pathlib.Path, devices: Sequence[Any]) -> None:
       sweep.Data(*dataset[:4]),
       laboratory.batches(num_train),
       out,
-      settings={'data': dataset.name, 'preprocessing': _PREPROCESSING.value},
+      settings=settings,
       attributes=_attributes(grid, dataset),
-      resume=_RESUME.value,
-      overwrite=_OVERWRITE.value,
-      progress=progress.Watch(plan, dataset.num_classes, display),
-      stop=stop.is_set,
+      progress=progress.Watch(
+        plan, dataset.num_classes, display, out if resuming else None
+      ),
+      stop=stop,
+      **there,
     )
   if not outcome.finished:
-    raise KeyboardInterrupt(
-      f'stopped; nothing is lost. Go on with: {_resume_command(out)}'
-    )
+    raise KeyboardInterrupt(stopped)
 
 
-class _stopping_on_interrupt:  # A context manager, named as what it does.
-  """Turns the first Ctrl-C into a request to stop after the current chunk."""
-
-  def __init__(self, console: Any):
-    self._console = console
-    self._stop = threading.Event()
-
-  def __enter__(self) -> threading.Event:
-    self._previous = signal.signal(signal.SIGINT, self._request)
-    return self._stop
-
-  def __exit__(self, *exception: object) -> None:
-    signal.signal(signal.SIGINT, self._previous)
-
-  def _request(self, *_: object) -> None:
-    self._stop.set()
-    self._console.print('stopping after this chunk; Ctrl-C again to stop now')
-    signal.signal(signal.SIGINT, self._previous)
+def _count(number: int, thing: str) -> str:
+  return f'{number:,} {thing}{"" if number == 1 else "s"}'
 
 
 def _attributes(grid: Any, dataset: Any) -> dict[str, Any]:
@@ -301,22 +315,6 @@ def _attributes(grid: Any, dataset: Any) -> dict[str, Any]:
   }
 
 
-def _resume_command(out: pathlib.Path) -> str:
-  """The command that goes on with a stopped study."""
-  ours = ('--out', '--resume', '--overwrite', '--nooverwrite', '--noresume')
-  given, skip = [], False
-  for argument in sys.argv[1:]:
-    if skip:
-      skip = False
-    elif argument.startswith(ours):
-      skip = argument == '--out'
-    else:
-      given.append(argument)
-  return shlex.join(
-    ['./run.sh', 'gradient_flow', *given, f'--out={out}', '--resume']
-  )
-
-
 def _report(out: pathlib.Path) -> None:
   """Diagnoses the record, prints the summary and writes the report."""
   from jaxdl import diagnosis
@@ -334,6 +332,7 @@ def _report(out: pathlib.Path) -> None:
     f'\nReport: {os.path.relpath(out / "report.html")}  (record, figures and '
     'table beside it)',
     highlight=False,
+    markup=False,
     soft_wrap=True,
   )
 

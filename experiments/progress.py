@@ -3,11 +3,15 @@
 from collections import Counter
 from collections.abc import Iterator
 import contextlib
+import os
+import pathlib
 import time
 from typing import Any, NamedTuple, Protocol
 
+from experiments import stopping
 from jaxdl import diagnosis
 from jaxdl import sweep
+from jaxdl.sweep import store
 import numpy as np
 import rich.console
 import rich.live
@@ -16,6 +20,8 @@ import rich.text
 import xarray as xr
 
 _SECONDS_BETWEEN_LINES = 10.0
+_STOPPING = 'stopping after this chunk; Ctrl-C again to stop now'
+_SHOW_CURSOR = b'\n\x1b[?25h'
 _ORDER = ('healthy', 'vanishing', 'exploding', 'diverged', 'dead', 'saturated')
 
 
@@ -36,7 +42,7 @@ class _Status(NamedTuple):
     return left / self.rate if self.rate else float('inf')
 
 
-class Display(Protocol):
+class Display(stopping.Display, Protocol):
   """Shows a status."""
 
   def show(self, status: _Status) -> None:
@@ -46,13 +52,32 @@ class Display(Protocol):
 class Watch:
   """Keeps count of the events of a sweep and shows them."""
 
-  def __init__(self, plan: sweep.Plan, num_classes: int, display: Display):
+  def __init__(
+    self,
+    plan: sweep.Plan,
+    num_classes: int,
+    display: Display,
+    resumed: pathlib.Path | None = None,
+  ):
+    """Begins to watch.
+
+    Args:
+      plan: the plan that runs.
+      num_classes: number of labels.
+      display: where to show it.
+      resumed: the folder of the study, if some of it is done already.
+    """
     self._plan = plan
     self._num_classes = num_classes
     self._display = display
     self._begin: float | None = None
-    self._first: int = 0  # Steps that were done when the clock began.
-    self._done: dict[int, int] = {}  # By program.
+    self._done: dict[int, int] = {  # Steps, by program.
+      program.number: plan.num_steps
+      for program in plan.programs
+      if resumed and store.is_finished(resumed, program)
+    }
+    # Steps of cells that were done when the clock began.
+    self._first = self._steps_done()
     self._verdicts: dict[int, list[str]] = {}
 
   def __call__(self, event: sweep.Event) -> None:
@@ -60,27 +85,31 @@ class Watch:
     number = event.program.number
     chunk = next(iter(event.metrics.values())).shape[1]
     now = time.monotonic()
-    if number not in self._done:
+    if self._begin is None:
+      self._begin = now
+      self._first += event.steps_done * len(event.cells)
+    elif number not in self._done:
       self._first += (event.steps_done - chunk) * len(event.cells)
-    self._begin = self._begin or now
     self._done[number] = event.steps_done
     self._verdicts[number] = _verdicts(event, self._num_classes)
     self._display.show(self._status(now - self._begin))
 
   def _status(self, seconds: float) -> _Status:
     plan = self._plan
-    sizes = {program.number: len(program.cells) for program in plan.programs}
-    steps_done = sum(sizes[n] * done for n, done in self._done.items())
-    # What the first chunk did before the clock began is not in the rate.
-    counted = steps_done - self._first - plan.chunk_steps * sizes[0]
+    steps_done = self._steps_done()
+    counted = steps_done - self._first
     return _Status(
       programs_done=sum(d == plan.num_steps for d in self._done.values()),
       programs=len(plan.programs),
       steps_done=steps_done,
       steps=plan.num_steps * len(plan.cells),
-      rate=max(counted, 0) / seconds if seconds else 0.0,
+      rate=counted / seconds if seconds else 0.0,
       verdicts=Counter(v for vs in self._verdicts.values() for v in vs),
     )
+
+  def _steps_done(self) -> int:
+    programs = self._plan.programs
+    return sum(len(programs[n].cells) * d for n, d in self._done.items())
 
 
 class Lines:
@@ -98,6 +127,13 @@ class Lines:
       self._last = now
       self._console.print(_line(status), highlight=False, soft_wrap=True)
 
+  def stopping(self) -> None:
+    """Says that the study stops after this chunk."""
+    stopping.say(_STOPPING)
+
+  def abandon(self) -> None:
+    """There is nothing to restore."""
+
 
 class Bar:
   """Shows a bar, and a live line of verdicts, on a terminal."""
@@ -110,8 +146,10 @@ class Bar:
       rich.progress.TimeElapsedColumn(),
     )
     self._task = self._progress.add_task('compiling', total=None)
+    self._console = console
     self._live = rich.live.Live(console=console, get_renderable=self._render)
     self._text = rich.text.Text('the first chunk is not through yet')
+    self._notice = rich.text.Text()
 
   def __enter__(self) -> 'Bar':
     self._live.start()
@@ -130,8 +168,17 @@ class Bar:
     )
     self._text = rich.text.Text(_line(status))
 
+  def stopping(self) -> None:
+    """Says that the study stops after this chunk."""
+    self._notice = rich.text.Text(_STOPPING)
+
+  def abandon(self) -> None:
+    """Shows the cursor again."""
+    os.write(self._console.file.fileno(), _SHOW_CURSOR)
+
   def _render(self) -> rich.console.Group:
-    return rich.console.Group(self._progress, self._text)
+    lines = [self._text, self._notice] if self._notice else [self._text]
+    return rich.console.Group(self._progress, *lines)
 
 
 @contextlib.contextmanager

@@ -35,6 +35,8 @@ SHORTCUTS = {
   'highway': {'gate_bias': -2.0},
 }
 
+_LARGEST = 1_000_000  # Depth, width or batch; beyond it sizes overflow.
+
 # Every axis of a cell, with the value it has where it is not given. A cell has
 # `weight_std` only where the weights are normal of that scale; `init` is then
 # `normal`.
@@ -70,6 +72,7 @@ class Static(NamedTuple):
   decays: bool
   depth: int
   width: int
+  batch_size: int
 
 
 def split(cell: sweep.Cell) -> tuple[Static, dict[str, float]]:
@@ -106,6 +109,7 @@ def split(cell: sweep.Cell) -> tuple[Static, dict[str, float]]:
     decays=float(cell['weight_decay']) > 0,
     depth=int(cell['depth']),
     width=int(cell['width']),
+    batch_size=int(cell['batch_size']),
   )
   dynamic = {
     'learning_rate': cell['learning_rate'],
@@ -170,9 +174,9 @@ def batches(num_train: int) -> Callable[[sweep.Cell, int, int], Any]:
 def _check_numbers(cell: sweep.Cell) -> None:
   for name in ('depth', 'width', 'batch_size'):
     value = cell[name]
-    if not isinstance(value, int) or value < 1:
+    if not isinstance(value, int) or not 1 <= value <= _LARGEST:
       raise ValueError(
-        f'{name} is {value!r}; it must be an integer of at least 1'
+        f'{name} is {value!r}; it must be an integer from 1 to {_LARGEST}'
       )
   for name in ('learning_rate', 'weight_decay', 'bias_std', 'weight_std'):
     value = cell.get(name, 0.0)
