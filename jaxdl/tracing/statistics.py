@@ -168,34 +168,36 @@ def forward(
       _ForwardParts(high, low, pivot, scale, total, squares, zeros, saturated)
     )
 
-  def finish(packed: Array, shape: Shape) -> Forward:
-    parts = _ForwardParts(*jnp.moveaxis(packed, -2, 0))
-    scale = parts.scale[..., 0]
-    num_rows, _ = _rows_and_units(shape)
-    shifted_mean = parts.total / num_rows / parts.scale
-    unit_mean = parts.pivot + shifted_mean
-    mean = jnp.mean(unit_mean, axis=-1)
-    # The rest in units of the largest magnitude, whose square is 1.
-    max_abs = jnp.max(jnp.maximum(parts.high, -parts.low), axis=-1)
-    unit = jnp.where(max_abs > 0, max_abs, 1)
-    scaled_mean = parts.total / num_rows
-    within = jnp.mean(parts.squares / num_rows - scaled_mean**2, axis=-1)
-    within = jnp.maximum(within, 0) / (scale * unit) ** 2
-    between = jnp.mean(
-      ((unit_mean - mean[..., None]) / unit[..., None]) ** 2, axis=-1
-    )
-    variance = within + between
-    return Forward(
-      mean=mean,
-      std=unit * jnp.sqrt(variance),
-      rms=unit * jnp.sqrt(variance + (mean / unit) ** 2),
-      max_abs=_poisoned_by(jnp.sum(parts.squares, axis=-1), max_abs),
-      zero=jnp.mean(parts.zeros, axis=-1) / num_rows,
-      dead=jnp.mean(parts.zeros == num_rows, axis=-1, dtype=mean.dtype),
-      saturated=jnp.mean(parts.saturated, axis=-1) / num_rows,
-    )
+  return Measure(reduce, _finish_forward)
 
-  return Measure(reduce, finish)
+
+def _finish_forward(packed: Array, shape: Shape) -> Forward:
+  """Puts the units together, in units of the largest magnitude."""
+  parts = _ForwardParts(*jnp.moveaxis(packed, -2, 0))
+  scale = parts.scale[..., 0]
+  num_rows, _ = _rows_and_units(shape)
+  shifted_mean = parts.total / num_rows / parts.scale
+  unit_mean = parts.pivot + shifted_mean
+  mean = jnp.mean(unit_mean, axis=-1)
+  # The rest in units of the largest magnitude, whose square is 1.
+  max_abs = jnp.max(jnp.maximum(parts.high, -parts.low), axis=-1)
+  unit = jnp.where(max_abs > 0, max_abs, 1)
+  scaled_mean = parts.total / num_rows
+  within = jnp.mean(parts.squares / num_rows - scaled_mean**2, axis=-1)
+  within = jnp.maximum(within, 0) / (scale * unit) ** 2
+  between = jnp.mean(
+    ((unit_mean - mean[..., None]) / unit[..., None]) ** 2, axis=-1
+  )
+  variance = within + between
+  return Forward(
+    mean=mean,
+    std=unit * jnp.sqrt(variance),
+    rms=unit * jnp.sqrt(variance + (mean / unit) ** 2),
+    max_abs=_poisoned_by(jnp.sum(parts.squares, axis=-1), max_abs),
+    zero=jnp.mean(parts.zeros, axis=-1) / num_rows,
+    dead=jnp.mean(parts.zeros == num_rows, axis=-1, dtype=mean.dtype),
+    saturated=jnp.mean(parts.saturated, axis=-1) / num_rows,
+  )
 
 
 def backward() -> Measure:

@@ -1,7 +1,8 @@
-"""Tests for `checks.py`, through `sources.from_arrays`."""
+"""Tests for `checks.py`, most of them through `sources.from_arrays`."""
 
 from absl.testing import absltest
 from absl.testing import parameterized
+from jaxdl.data import checks
 from jaxdl.data import sources
 import numpy as np
 
@@ -57,6 +58,14 @@ _FAULTS = (
   ('dtypes', _arrays(test_images=np.ones((3, 5, 4), np.float32)),
    'uint8 and test images float32'),
 )  # fmt: skip
+
+
+class CheckSplitsAgreeTest(parameterized.TestCase):
+  def test_names_both_shapes_and_where(self):
+    train, test = np.ones((2, 4, 4, 1)), np.ones((2, 5, 4, 1))
+    checks.check_splits_agree(train, train, 'here')
+    with self.assertRaisesRegex(ValueError, r'here.*\(4, 4, 1\).*\(5, 4, 1\)'):
+      checks.check_splits_agree(train, test, 'here')
 
 
 class FromArraysTest(parameterized.TestCase):

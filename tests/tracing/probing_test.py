@@ -9,15 +9,12 @@ import jax
 from jax import lax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
-from jaxdl import activations
 from jaxdl import tracing
-from jaxdl.tracing import evaluation
-from jaxdl.tracing import jaxpr
 from jaxdl.tracing import probing
 from jaxdl.tracing import statistics
 import numpy as np
 
-_DEPTH, _WIDTH, _BATCH = 4, 6, 5
+from tests.tracing import networks
 
 
 def setUpModule():
@@ -29,102 +26,8 @@ def tearDownModule():
   jax.config.update('jax_disable_most_optimizations', False)
 
 
-def _params(dtype=jnp.float32):
-  keys = jax.random.split(jax.random.key(0), 3)
-  shapes = ((_WIDTH, _WIDTH), (_DEPTH, _WIDTH, _WIDTH), (_WIDTH, 3))
-  return tuple(
-    jax.random.normal(key, shape, dtype) / 2
-    for key, shape in zip(keys, shapes, strict=True)
-  )
-
-
-def _inputs(dtype=jnp.float32):
-  return jax.random.normal(jax.random.key(1), (_BATCH, _WIDTH), dtype)
-
-
-def _layer(h, w):
-  with jax.named_scope('layer'):
-    with jax.named_scope('dense'):
-      z = h @ w
-    with jax.named_scope('activation'):
-      return jax.nn.relu(z) + 0.1 * z
-
-
-def _loss(hidden, params, x):
-  """A stem, a hidden part that is given, and a readout."""
-  with jax.named_scope('stem'):
-    h = jnp.tanh(x @ params[0])
-  with jax.named_scope('hidden'):
-    h = hidden(h, params[1])
-  with jax.named_scope('readout'):
-    logits = h @ params[2]
-  return jnp.mean(logits**2), logits
-
-
-def _scanned(h, ws):
-  return lax.scan(lambda h, w: (_layer(h, w), None), h, ws)[0]
-
-
-def _scanned_twice(h, ws):
-  pairs = ws.reshape(2, _DEPTH // 2, _WIDTH, _WIDTH)
-  return lax.scan(lambda h, ws: (_scanned(h, ws), None), h, pairs)[0]
-
-
-def _unrolled(h, ws):
-  for w in ws:
-    h = jax.jit(_layer)(h, w)
-  return h
-
-
-def _rematerialized(h, ws):
-  layer = jax.checkpoint(_layer)
-  return lax.scan(lambda h, w: (layer(h, w), None), h, ws)[0]
-
-
-def _with_cond(h, ws):
-  def step(h, w):
-    return lax.cond(w[0, 0] > 0, _layer, lambda h, w: h, h, w), None
-
-  return lax.scan(step, h, ws)[0]
-
-
-def _vmapped(h, ws):
-  return jax.vmap(_scanned, in_axes=(0, None))(h, ws)
-
-
-def _reversed(h, ws):
-  step = lambda h, w: (_layer(h, w), None)
-  return lax.scan(step, h, ws[::-1], reverse=True)[0]
-
-
-def _counted(h, ws):
-  return lax.fori_loop(0, _DEPTH, lambda i, h: _layer(h, ws[i]), h)
-
-
-def _with_custom_rules(h, ws):
-  @jax.custom_vjp
-  def scaled(h):
-    return 2 * h
-
-  scaled.defvjp(lambda h: (2 * h, None), lambda _, ct: (3 * ct,))
-  return scaled(activations.elu(_scanned(h, ws)))
-
-
-_HIDDEN = {
-  'scan': _scanned,
-  'nested_scan': _scanned_twice,
-  'unrolled': _unrolled,
-  'remat': _rematerialized,
-  'cond': _with_cond,
-  'vmap': _vmapped,
-  'reverse': _reversed,
-  'fori_loop': _counted,
-  'custom_rules': _with_custom_rules,
-}
-
-
 def _scalar_loss(params, x):
-  return _loss(_scanned, params, x)[0]
+  return networks.loss(networks.scanned, params, x)[0]
 
 
 @jax.jit
@@ -133,26 +36,26 @@ def _probed(params, x):
 
 
 class ProbeTest(parameterized.TestCase):
-  @parameterized.named_parameters(_HIDDEN.items())
+  @parameterized.named_parameters(networks.HIDDEN.items())
   def test_value_and_gradients_are_those_of_value_and_grad(self, hidden):
-    loss = functools.partial(_loss, hidden)
-    params, x = _params(), _inputs()
+    loss = functools.partial(networks.loss, hidden)
+    params, x = networks.params(), networks.inputs()
     expected = jax.jit(jax.value_and_grad(loss, has_aux=True))(params, x)
     value, grads, _ = jax.jit(tracing.probe(loss, has_aux=True))(params, x)
     chex.assert_trees_all_equal((value, grads), expected)
 
   @parameterized.named_parameters(
-    (name, _HIDDEN[name])
+    (name, networks.HIDDEN[name])
     for name in ('remat', 'nested_scan', 'vmap', 'reverse', 'fori_loop')
   )
   def test_however_it_is_written_a_stack_has_the_statistics_of_a_scan(
     self, hidden
   ):
-    params, x = _params(), _inputs()
-    loss = functools.partial(_loss, hidden)
+    params, x = networks.params(), networks.inputs()
+    loss = functools.partial(networks.loss, hidden)
     _, _, profile = jax.jit(tracing.probe(loss, has_aux=True))(params, x)
     signal, scanned = profile['hidden/layer'], _probed(params, x)[2]
-    if hidden is _reversed:
+    if hidden is networks.reversed:
       signal = jax.tree.map(lambda s: s[::-1], signal)
     expected = scanned['hidden/layer']
     np.testing.assert_allclose(
@@ -163,8 +66,8 @@ class ProbeTest(parameterized.TestCase):
     )
 
   def test_a_scope_entered_again_stands_for_the_last_value(self):
-    params, x = _params(), _inputs()
-    loss = functools.partial(_loss, _unrolled)
+    params, x = networks.params(), networks.inputs()
+    loss = functools.partial(networks.loss, networks.unrolled)
     _, _, profile = jax.jit(tracing.probe(loss, has_aux=True))(params, x)
     scanned = _probed(params, x)[2]['hidden/layer/dense']
     path = 'hidden/layer/dense'
@@ -173,17 +76,19 @@ class ProbeTest(parameterized.TestCase):
     )
 
   def test_statistics_equal_those_of_vjps_at_each_boundary(self):
-    params, x = _params(), _inputs()
+    params, x = networks.params(), networks.inputs()
     _, _, profile = _probed(params, x)
     path = 'hidden/layer'
 
     h = jnp.tanh(x @ params[0])
     outputs = []
     for w in params[1]:
-      h = _layer(h, w)
+      h = networks.layer(h, w)
       outputs.append(h)
     gradient = jax.jit(
-      jax.grad(lambda h, ws: jnp.mean((_scanned(h, ws) @ params[2]) ** 2))
+      jax.grad(
+        lambda h, ws: jnp.mean((networks.scanned(h, ws) @ params[2]) ** 2)
+      )
     )
     for i, h in enumerate(outputs):
       ct = np.asarray(gradient(h, params[1][i + 1 :]), np.float64)
@@ -199,7 +104,7 @@ class ProbeTest(parameterized.TestCase):
       np.testing.assert_allclose(signal.forward.std, values.std(), rtol=1e-5)
 
   def test_names_every_scope_in_order_of_depth(self):
-    _, _, profile = _probed(_params(), _inputs())
+    _, _, profile = _probed(networks.params(), networks.inputs())
     self.assertEqual(
       list(profile),
       [
@@ -211,33 +116,39 @@ class ProbeTest(parameterized.TestCase):
         'readout',
       ],
     )
-    chex.assert_shape(profile['hidden/layer'].forward, (_DEPTH,))
+    chex.assert_shape(profile['hidden/layer'].forward, (networks.DEPTH,))
     chex.assert_shape(profile['stem'].backward, ())
     with self.assertRaisesRegex(KeyError, 'no scope of stem, hidden'):
       profile['hiden']
 
   def test_scopes_in_vmap_have_the_names_of_those_without(self):
     def loss(params, x):
-      apply = jax.vmap(lambda x: _loss(_scanned, params, x[None])[0])
+      apply = jax.vmap(
+        lambda x: networks.loss(networks.scanned, params, x[None])[0]
+      )
       with jax.named_scope('examples'):
         return jnp.sum(jax.vmap(apply)(x[None]))
 
-    shapes = jax.eval_shape(tracing.probe(loss), _params(), _inputs())
-    plain = jax.eval_shape(_probed, _params(), _inputs())
+    shapes = jax.eval_shape(
+      tracing.probe(loss), networks.params(), networks.inputs()
+    )
+    plain = jax.eval_shape(_probed, networks.params(), networks.inputs())
     inside = [f'examples/{path}' for path in plain[2]]
     self.assertEqual(set(shapes[2]), {*inside, 'examples'})
 
   def test_nested_scans_lead_their_axes(self):
-    loss = functools.partial(_loss, _scanned_twice)
+    loss = functools.partial(networks.loss, networks.scanned_twice)
     probed = tracing.probe(loss, has_aux=True)
-    _, _, nested = jax.eval_shape(probed, _params(), _inputs())
-    chex.assert_shape(nested['hidden/layer'].backward.rms, (2, _DEPTH // 2))
+    _, _, nested = jax.eval_shape(probed, networks.params(), networks.inputs())
+    chex.assert_shape(
+      nested['hidden/layer'].backward.rms, (2, networks.DEPTH // 2)
+    )
 
   def test_branch_not_taken_is_nan(self):
-    loss = functools.partial(_loss, _with_cond)
-    params = _params()
+    loss = functools.partial(networks.loss, networks.with_cond)
+    params = networks.params()
     _, _, profile = jax.jit(tracing.probe(loss, has_aux=True))(
-      params, _inputs()
+      params, networks.inputs()
     )
     taken = np.asarray(params[1][:, 0, 0] > 0)
     signal = profile['hidden/layer']
@@ -245,23 +156,27 @@ class ProbeTest(parameterized.TestCase):
     np.testing.assert_array_equal(np.isfinite(signal.backward.rms), taken)
 
   def test_traces_once(self):
-    loss = functools.partial(_loss, _scanned)
+    loss = functools.partial(networks.loss, networks.scanned)
     counted = chex.assert_max_traces(lambda p, x: loss(p, x), n=1)
-    jax.jit(tracing.probe(counted, has_aux=True))(_params(), _inputs())
+    jax.jit(tracing.probe(counted, has_aux=True))(
+      networks.params(), networks.inputs()
+    )
 
   @parameterized.parameters(0, 1, -1, ((0, 1),))
   def test_argnums(self, argnums):
     expected = jax.jit(jax.value_and_grad(_scalar_loss, argnums))(
-      _params(), _inputs()
+      networks.params(), networks.inputs()
     )
-    actual = jax.jit(tracing.probe(_scalar_loss, argnums))(_params(), _inputs())
+    actual = jax.jit(tracing.probe(_scalar_loss, argnums))(
+      networks.params(), networks.inputs()
+    )
     # XLA may order the sums of a product otherwise.
     chex.assert_trees_all_close(actual[:2], expected, rtol=1e-5, atol=1e-7)
 
   @parameterized.parameters(2, -3, ((0, 2),))
   def test_argnums_without_an_argument(self, argnums):
     with self.assertRaisesRegex(ValueError, 'between -2 and 1'):
-      tracing.probe(_scalar_loss, argnums)(_params(), _inputs())
+      tracing.probe(_scalar_loss, argnums)(networks.params(), networks.inputs())
 
   def test_numbers_that_are_not_differentiated_stay_python(self):
     def loss(w, times, *, train=False, kind='sum'):
@@ -283,13 +198,13 @@ class ProbeTest(parameterized.TestCase):
 
   def test_keyword_arguments_and_static_leaves(self):
     def loss(params, model, *, x):
-      return _loss(model['hidden'], params, x)[0]
+      return networks.loss(model['hidden'], params, x)[0]
 
-    model = {'hidden': _scanned, 'name': 'stack', 'none': None}
+    model = {'hidden': networks.scanned, 'name': 'stack', 'none': None}
     value, grads, _ = jax.jit(lambda p, x: tracing.probe(loss)(p, model, x=x))(
-      _params(), _inputs()
+      networks.params(), networks.inputs()
     )
-    expected = _probed(_params(), _inputs())[:2]
+    expected = _probed(networks.params(), networks.inputs())[:2]
     chex.assert_trees_all_equal((value, grads), expected)
 
   def test_integers_and_keys_as_arguments(self):
@@ -298,64 +213,69 @@ class ProbeTest(parameterized.TestCase):
         x = table[index]
       return jnp.sum(x * jax.random.normal(key, x.shape))
 
-    args = _inputs(), jnp.array([0, 2]), jax.random.key(3)
+    args = networks.inputs(), jnp.array([0, 2]), jax.random.key(3)
     value, grads, profile = jax.jit(tracing.probe(loss))(*args)
     expected = jax.jit(jax.value_and_grad(loss))(*args)
     chex.assert_trees_all_equal((value, grads), expected)
     self.assertEqual(list(profile), ['embed'])
 
   def test_vmap_measures_each_example(self):
-    xs = jnp.stack([_inputs(), 3 * _inputs()])
+    xs = jnp.stack([networks.inputs(), 3 * networks.inputs()])
     together = jax.jit(jax.vmap(tracing.probe(_scalar_loss), in_axes=(None, 0)))
     for i in range(2):
       chex.assert_trees_all_close(
-        jax.tree.map(lambda a, i=i: a[i], together(_params(), xs)),
-        _probed(_params(), xs[i]),
+        jax.tree.map(lambda a, i=i: a[i], together(networks.params(), xs)),
+        _probed(networks.params(), xs[i]),
         rtol=1e-4,
         atol=1e-6,
       )
 
   def test_composes_with_scan(self):
     def step(params, _):
-      value, grads, profile = tracing.probe(_scalar_loss)(params, _inputs())
+      value, grads, profile = tracing.probe(_scalar_loss)(
+        params, networks.inputs()
+      )
       params = jax.tree.map(lambda p, g: p - 0.1 * g, params, grads)
       return params, (value, profile)
 
     _, (values, profile) = jax.jit(lambda p: lax.scan(step, p, length=3))(
-      _params()
+      networks.params()
     )
     self.assertLess(values[-1], values[0])
-    chex.assert_shape(profile['hidden/layer'].backward.rms, (3, _DEPTH))
+    chex.assert_shape(profile['hidden/layer'].backward.rms, (3, networks.DEPTH))
 
   def test_composes_with_shard_map(self):
     mesh = jax.make_mesh(
       (4,), ('cells',), axis_types=(jax.sharding.AxisType.Auto,)
     )
     spec = PartitionSpec('cells')
-    xs = jnp.stack([i * _inputs() for i in range(1, 5)])
+    xs = jnp.stack([i * networks.inputs() for i in range(1, 5)])
     sharded = jax.shard_map(
       jax.vmap(tracing.probe(_scalar_loss), in_axes=(None, 0)),
       mesh=mesh, in_specs=(PartitionSpec(), spec), out_specs=spec,
       check_vma=False,
     )  # fmt: skip
-    together = jax.jit(sharded)(_params(), xs)
+    together = jax.jit(sharded)(networks.params(), xs)
     for i, x in enumerate(xs):
       chex.assert_trees_all_close(
         jax.tree.map(lambda a, i=i: a[i], together),
-        _probed(_params(), x),
+        _probed(networks.params(), x),
         rtol=1e-4,
         atol=1e-6,
       )
 
   def test_gradients_may_be_accumulated_over_parts_of_a_batch(self):
-    params, x = _params(), jnp.concatenate([_inputs(), 2 * _inputs()])
+    params, x = (
+      networks.params(),
+      jnp.concatenate([networks.inputs(), 2 * networks.inputs()]),
+    )
 
     def accumulate(total, part):
       _, grads, profile = tracing.probe(_scalar_loss)(params, part)
       return jax.tree.map(jnp.add, total, grads), profile
 
     zeros = jax.tree.map(jnp.zeros_like, params)
-    parts = x.reshape(2, _BATCH, _WIDTH)
+    parts = x.reshape(2, networks.BATCH, networks.WIDTH)
     total, profile = jax.jit(lambda z: lax.scan(accumulate, z, parts))(zeros)
     chex.assert_trees_all_close(
       jax.tree.map(lambda g: g / 2, total),
@@ -363,7 +283,7 @@ class ProbeTest(parameterized.TestCase):
       rtol=1e-4,
       atol=1e-6,
     )
-    chex.assert_shape(profile['hidden/layer'].backward.rms, (2, _DEPTH))
+    chex.assert_shape(profile['hidden/layer'].backward.rms, (2, networks.DEPTH))
 
   def test_a_probed_loss_may_be_differentiated_again(self):
     def penalty(params, x):
@@ -374,8 +294,8 @@ class ProbeTest(parameterized.TestCase):
       return sum(jnp.sum(g**2) for g in jax.grad(_scalar_loss)(params, x))
 
     chex.assert_trees_all_close(
-      jax.jit(jax.grad(penalty))(_params(), _inputs()),
-      jax.jit(jax.grad(expected))(_params(), _inputs()),
+      jax.jit(jax.grad(penalty))(networks.params(), networks.inputs()),
+      jax.jit(jax.grad(expected))(networks.params(), networks.inputs()),
       rtol=1e-4,
       atol=1e-6,
     )
@@ -401,13 +321,13 @@ class ProbeTest(parameterized.TestCase):
       return tracing.Taps()
 
     probed = tracing.probe(_scalar_loss, taps=taps)
-    _, _, profile = jax.eval_shape(probed, _params(), _inputs())
+    _, _, profile = jax.eval_shape(probed, networks.params(), networks.inputs())
     self.assertEqual(set(profile), {'hidden/layer', 'hidden/layer/activation'})
     self.assertIsNone(profile['hidden/layer'].forward)
     self.assertIsNone(profile['hidden/layer/activation'].backward)
 
   def test_gradients_far_below_their_squares_are_not_zero(self):
-    params, x = _params(), _inputs()
+    params, x = networks.params(), networks.inputs()
     loss = lambda p, x: 1e-30 * _scalar_loss(p, x)
     _, _, tiny = jax.jit(tracing.probe(loss))(params, x)
     _, _, usual = _probed(params, x)
@@ -419,7 +339,7 @@ class ProbeTest(parameterized.TestCase):
 
   @parameterized.parameters(jnp.bfloat16, jnp.float16)
   def test_halves_are_measured_in_float32(self, dtype):
-    args = _params(dtype), _inputs(dtype)
+    args = networks.params(dtype), networks.inputs(dtype)
     value, grads, profile = _probed(*args)
     expected = jax.jit(jax.value_and_grad(_scalar_loss))(*args)
     chex.assert_trees_all_equal((value, grads), expected)
@@ -429,7 +349,7 @@ class ProbeTest(parameterized.TestCase):
   def test_doubles_are_measured_in_float64(self):
     jax.config.update('jax_enable_x64', True)
     try:
-      args = _params(jnp.float64), 1e-100 * _inputs(jnp.float64)
+      args = networks.params(jnp.float64), 1e-100 * networks.inputs(jnp.float64)
       _, grads, profile = jax.jit(tracing.probe(_scalar_loss))(*args)
       rms = profile['stem'].forward.rms
       np.testing.assert_allclose(
@@ -451,33 +371,6 @@ class ProfileTest(parameterized.TestCase):
     self.assertEqual(list(jax.tree.map(jnp.sum, profile)), ['b', 'a'])
     self.assertLen(profile, 2)
     self.assertIn('b: ', repr(profile))
-
-
-class EvaluationTest(parameterized.TestCase):
-  def test_a_graph_without_taps_computes_what_the_function_does(self):
-    args = (_params(), _inputs())
-    loss = functools.partial(_loss, _with_custom_rules)
-    graph, tree = evaluation.trace(loss, args, {})
-    evaluate = jax.jit(lambda *xs: evaluation.evaluate(graph, xs, {}, {}))
-    done = evaluate(*evaluation.array_leaves((args, {})))
-    chex.assert_trees_all_equal(
-      jax.tree.unflatten(tree, done.outputs), jax.jit(loss)(*args)
-    )
-
-
-class GraphTest(parameterized.TestCase):
-  def test_calls_are_inlined_and_scopes_absolute(self):
-    def inner(x):
-      with jax.named_scope('inner'):
-        return jnp.sin(x)
-
-    def outer(x):
-      with jax.named_scope('outer'):
-        return jax.jit(inner)(x)
-
-    graph = jaxpr.graph(jax.make_jaxpr(outer)(1.0))
-    (operation,) = graph.operations
-    self.assertEqual(operation.path, ('outer', 'inner'))
 
 
 if __name__ == '__main__':
