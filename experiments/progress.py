@@ -147,9 +147,10 @@ class Bar:
     )
     self._task = self._progress.add_task('compiling', total=None)
     self._console = console
-    self._live = rich.live.Live(console=console, get_renderable=self._render)
     self._text = rich.text.Text('the first chunk is not through yet')
     self._notice = rich.text.Text()
+    # Last, for it renders at once.
+    self._live = rich.live.Live(console=console, get_renderable=self._render)
 
   def __enter__(self) -> 'Bar':
     self._live.start()
