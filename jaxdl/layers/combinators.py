@@ -95,7 +95,8 @@ def parallel(
       for index, layer in enumerate(layers)
     ]
     shapes, params, state = zip(*children, strict=True)
-    ys = [jax.ShapeDtypeStruct((1, *shape), float) for shape in shapes]
+    dtype = jnp.result_type(float)
+    ys = [jax.ShapeDtypeStruct((1, *shape), dtype) for shape in shapes]
     return jax.eval_shape(combine, ys).shape[1:], params, state
 
   def apply(params, state, x, *, train=False, key=None):
