@@ -11,7 +11,6 @@ the order in which a specification such as `rrelu:0.125:0.333` states them.
 """
 
 from collections.abc import Callable, Mapping
-import difflib
 import functools
 import inspect
 import math
@@ -19,6 +18,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxdl import choice
 
 Array = jax.Array
 Scalar = float | jax.Array
@@ -104,13 +104,7 @@ def get(name: str) -> Activation:
   Raises:
     ValueError: if there is none.
   """
-  if name in _TABLE:
-    return _TABLE[name]
-  close = difflib.get_close_matches(name, _TABLE, n=1)
-  hint = f' Did you mean {close[0]!r}?' if close else ''
-  raise ValueError(
-    f'Unknown activation {name!r}; choose one of: {", ".join(_TABLE)}.{hint}'
-  )
+  return choice.choose('activation', name, _TABLE)
 
 
 def _activation(

@@ -1,8 +1,11 @@
-"""Choices: a name with numbers, written `leaky_relu:0.2` or `norm:1.0`."""
+"""Choices: a name from a table, with numbers: `leaky_relu:0.2`, `norm:1.0`."""
 
 from collections.abc import Mapping
+import difflib
 import math
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+_Value = TypeVar('_Value')
 
 
 class Choice(NamedTuple):
@@ -15,6 +18,21 @@ class Choice(NamedTuple):
 
   name: str
   numbers: dict[str, float]
+
+
+def choose(kind: str, name: str, table: Mapping[str, _Value]) -> _Value:
+  """Returns `table[name]`.
+
+  Raises:
+    ValueError: if the name isn't in the table; lists those that are.
+  """
+  if name in table:
+    return table[name]
+  close = difflib.get_close_matches(name, table, n=1)
+  hint = f' Did you mean {close[0]!r}?' if close else ''
+  raise ValueError(
+    f'Unknown {kind} {name!r}; choose one of: {", ".join(table)}.{hint}'
+  )
 
 
 def split_name(text: str) -> str:

@@ -17,7 +17,6 @@ from jaxdl import layers
 from jaxdl import sweep
 from jaxdl import training
 from jaxdl.data import batches as batches_lib
-from jaxdl.layers import base
 from jaxdl.layers import initializers
 from jaxdl.models import cnn
 from jaxdl.models import mlp
@@ -92,8 +91,7 @@ def split(cell: sweep.Cell) -> tuple[Static, dict[str, float]]:
   shortcut = _parse(cell, 'shortcut', _shortcut_numbers)
   clip = _parse(cell, 'clip', _clip_numbers)
   optimizer = _parse(cell, 'optimizer', training.optimizer.hyperparameters)
-  if clip.name != 'none' and clip.numbers['threshold'] <= 0:
-    raise ValueError(f'clip {cell["clip"]!r}: the threshold must be positive')
+  _check_ranges(activation, clip, optimizer)
   if 'weight_std' not in cell:
     initializers.get(str(cell['init']))
   static = Static(
@@ -186,6 +184,30 @@ def _check_numbers(cell: sweep.Cell) -> None:
       )
 
 
+def _check_ranges(
+  activation: choice.Choice, clip: choice.Choice, optimizer: choice.Choice
+) -> None:
+  """Raises a ValueError for numbers that parse but make no sense."""
+  if clip.numbers.get('threshold', 1.0) <= 0:
+    raise ValueError(
+      f'clip {clip.name} has the threshold {clip.numbers["threshold"]:g}; '
+      'it must be positive'
+    )
+  for name, value in optimizer.numbers.items():  # Decays of running averages.
+    if not 0 <= value < 1:
+      raise ValueError(
+        f'optimizer {optimizer.name} has {name} {value:g}; it must be at least '
+        '0 and less than 1'
+      )
+  if activation.name == 'rrelu':
+    lower, upper = activation.numbers['lower'], activation.numbers['upper']
+    if not 0 < lower <= upper:
+      raise ValueError(
+        f'rrelu has slopes from {lower:g} to {upper:g}; write '
+        'rrelu:LOWER:UPPER with 0 < LOWER <= UPPER'
+      )
+
+
 def _parse(
   cell: sweep.Cell,
   axis: str,
@@ -200,17 +222,17 @@ def _activation_numbers(name: str) -> Mapping[str, float | None]:
 
 
 def _shortcut_numbers(name: str) -> Mapping[str, float | None]:
-  return base.choose('shortcut', name, SHORTCUTS)
+  return choice.choose('shortcut', name, SHORTCUTS)
 
 
 def _clip_numbers(name: str) -> Mapping[str, float | None]:
   kinds: dict[str, dict[str, float | None]] = {'none': {}}
   kinds |= {kind: {'threshold': None} for kind in training.clipping.names()}
-  return base.choose('clip', name, kinds)
+  return choice.choose('clip', name, kinds)
 
 
 def _known(axis: str, cell: sweep.Cell, names: Iterable[str]) -> str:
-  return base.choose(axis, str(cell[axis]), {name: name for name in names})
+  return choice.choose(axis, str(cell[axis]), {name: name for name in names})
 
 
 def _prefixed(axis: str, numbers: Mapping[str, float]) -> dict[str, float]:

@@ -69,7 +69,7 @@ def _is_public(node):
 class ImportsTest(parameterized.TestCase):
   def test_table_was_read(self):
     table = _table()
-    self.assertEqual(table['models'], {'layers', 'activations'})
+    self.assertEqual(table['models'], {'layers', 'activations', 'choice'})
     self.assertEqual(table['tracing'], set())
     self.assertIsNone(table['laboratory'])
 

@@ -4,6 +4,26 @@ from absl.testing import absltest
 from absl.testing import parameterized
 from jaxdl import choice
 
+_TABLE = {'first': 1, 'second': 2}
+
+
+class ChooseTest(absltest.TestCase):
+  def test_known(self):
+    self.assertEqual(choice.choose('place', 'second', _TABLE), 2)
+
+  def test_unknown_name_lists_the_names_and_a_close_one(self):
+    with self.assertRaises(ValueError) as raised:
+      choice.choose('place', 'secnd', _TABLE)
+    self.assertEqual(
+      str(raised.exception),
+      "Unknown place 'secnd'; choose one of: first, second. "
+      "Did you mean 'second'?",
+    )
+
+  def test_no_hint_where_nothing_is_close(self):
+    with self.assertRaisesRegex(ValueError, r'first, second\.$'):
+      choice.choose('place', 'xyz', _TABLE)
+
 
 class ParseTest(parameterized.TestCase):
   @parameterized.parameters(

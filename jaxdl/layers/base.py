@@ -1,8 +1,7 @@
 """The type that every layer has, and what layers share."""
 
-from collections.abc import Callable, Mapping
-import difflib
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 
@@ -12,8 +11,6 @@ Scalar = float | jax.Array  # A number, or a traced array of shape [].
 Shape = tuple[int, ...]
 Params = Any  # A nest of arrays; `()` where there is none.
 State = Any  # A nest of arrays; `()` where there is none.
-
-_Value = TypeVar('_Value')
 
 
 class Layer(NamedTuple):
@@ -42,21 +39,6 @@ def require_key(key: Key | None, name: str) -> Key:
       'key from jax.random.key(seed).'
     )
   return key
-
-
-def choose(kind: str, name: str, table: Mapping[str, _Value]) -> _Value:
-  """Returns `table[name]`.
-
-  Raises:
-    ValueError: if the name isn't in the table; lists those that are.
-  """
-  if name in table:
-    return table[name]
-  close = difflib.get_close_matches(name, table, n=1)
-  hint = f' Did you mean {close[0]!r}?' if close else ''
-  raise ValueError(
-    f'Unknown {kind} {name!r}; choose one of: {", ".join(table)}.{hint}'
-  )
 
 
 def require_positive(name: str, value: int) -> int:

@@ -9,6 +9,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+from jaxdl import choice
 from jaxdl.layers import base
 
 Initializer = Callable[..., base.Array]
@@ -99,7 +100,6 @@ _TABLE: dict[str, Callable[..., Initializer]] = {
   'he': he,
   'lecun': lecun,
   'orthogonal': orthogonal,
-  'normal_fan_in': normal_fan_in,
 }
 
 
@@ -114,4 +114,4 @@ def get(name: str) -> Callable[..., Initializer]:
   Raises:
     ValueError: if there is none.
   """
-  return base.choose('initializer', name, _TABLE)
+  return choice.choose('initializer', name, _TABLE)

@@ -19,6 +19,7 @@ layer's kind lies within: `stem/activation/relu`, `stem/dense/dense`.
 from collections.abc import Callable
 from typing import NamedTuple
 
+from jaxdl import choice
 from jaxdl import layers
 from jaxdl.layers import base
 
@@ -65,7 +66,7 @@ def block(
   Raises:
     ValueError: if the normalization is unknown.
   """
-  norm_fn = base.choose('norm', norm, _NORMS)
+  norm_fn = choice.choose('norm', norm, _NORMS)
   if norm_fn is None:
     return layers.serial(linear, activation, names=(linear_name, 'activation'))
   names = (linear_name, 'norm', 'activation')
@@ -95,7 +96,7 @@ def with_shortcut(
     'identity': lambda: layers.residual(layer, scale=residual_scale),
     'highway': lambda: layers.highway(layer, gate_bias=gate_bias),
   }
-  return base.choose('shortcut', shortcut, shortcuts)()
+  return choice.choose('shortcut', shortcut, shortcuts)()
 
 
 def stack(

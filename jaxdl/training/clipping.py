@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxdl.layers import base
+from jaxdl import choice
 from jaxdl.models.stack import Stack
 from jaxdl.tracing import statistics
 from jaxdl.training import layerwise
@@ -132,7 +132,7 @@ def get(name: str) -> Clip:
   Raises:
     ValueError: if there is none.
   """
-  return base.choose('way to clip', name, _TABLE)
+  return choice.choose('way to clip', name, _TABLE)
 
 
 def _compared(grads: Stack, clipped: Stack, norms: Array) -> Clipped:

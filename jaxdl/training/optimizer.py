@@ -5,8 +5,8 @@ import inspect
 from typing import Any
 
 import jax
+from jaxdl import choice
 from jaxdl import layers
-from jaxdl.layers import base
 import optax
 
 Scalar = float | jax.Array
@@ -71,7 +71,7 @@ def get(name: str) -> Callable[..., optax.GradientTransformation]:
   Raises:
     ValueError: if there is none.
   """
-  return base.choose('optimizer', name, _TABLE)
+  return choice.choose('optimizer', name, _TABLE)
 
 
 def hyperparameters(name: str) -> dict[str, float]:

@@ -5,26 +5,6 @@ from absl.testing import parameterized
 import jax
 from jaxdl.layers import base
 
-_TABLE = {'first': 1, 'second': 2}
-
-
-class ChooseTest(absltest.TestCase):
-  def test_known(self):
-    self.assertEqual(base.choose('place', 'second', _TABLE), 2)
-
-  def test_unknown_name_lists_the_names_and_a_close_one(self):
-    with self.assertRaises(ValueError) as raised:
-      base.choose('place', 'secnd', _TABLE)
-    self.assertEqual(
-      str(raised.exception),
-      "Unknown place 'secnd'; choose one of: first, second. "
-      "Did you mean 'second'?",
-    )
-
-  def test_no_hint_where_nothing_is_close(self):
-    with self.assertRaisesRegex(ValueError, r'first, second\.$'):
-      base.choose('place', 'xyz', _TABLE)
-
 
 class RequireTest(parameterized.TestCase):
   def test_returns_what_is_right(self):

@@ -19,7 +19,6 @@ class MomentsTest(parameterized.TestCase):
       ('glorot', lambda fan_in, fan_out: 2 / (fan_in + fan_out), 1.8),
       ('he', lambda fan_in, fan_out: 2 / fan_in, 3.0),
       ('lecun', lambda fan_in, fan_out: 1 / fan_in, 3.0),
-      ('normal_fan_in', lambda fan_in, fan_out: 1 / fan_in, 3.0),
     ),
   )
   def test_mean_variance_and_kurtosis(self, shape, row):
