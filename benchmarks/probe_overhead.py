@@ -1,7 +1,8 @@
 """What does it cost to measure every layer at every step?
 
 Times a program that records everything beside the same program of which only
-the loss is recorded, so that the compiler removes every measurement.
+the loss is recorded, so that the compiler removes every measurement; and, in
+the same rounds, programs that record one group of statistics beside the loss.
 
   ./run.sh benchmark probe_overhead --norm=batch
 """
@@ -21,14 +22,30 @@ _STEPS = flags.DEFINE_integer('steps', 50, 'Steps of a round.')
 _ROUNDS = flags.DEFINE_integer('rounds', 9, 'Rounds, each of both sides.')
 
 
-def loss_alone(experiment: sweep.Experiment) -> sweep.Experiment:
-  """Returns an experiment that trains alike and records nothing but losses."""
+_LOSS = 'loss'
+# Which metrics each side records, by how their names begin.
+_SIDES = {
+  'everything': ('',),
+  'loss alone': (_LOSS,),
+  'activations': (_LOSS, 'activation_'),
+  'cotangents': (_LOSS, 'cotangent_'),
+  'gradients': (_LOSS, 'gradient_', 'global_', 'clip_'),
+  'parameters': (_LOSS, 'parameter_', 'update_'),
+}
 
-  def step(state, batch, dynamic, key):
-    state, metrics = experiment.step(state, batch, dynamic, key)
-    return state, {'loss': metrics['loss']}
 
-  return experiment._replace(step=step)
+def recording(prefixes: tuple[str, ...]) -> program.Change:
+  """Returns what makes an experiment record only metrics so called."""
+
+  def change(experiment: sweep.Experiment) -> sweep.Experiment:
+    def step(state, batch, dynamic, key):
+      state, metrics = experiment.step(state, batch, dynamic, key)
+      kept = {k: v for k, v in metrics.items() if k.startswith(prefixes)}
+      return state, kept
+
+    return experiment._replace(step=step)
+
+  return change
 
 
 def main(_: Sequence[str]) -> None:
@@ -38,16 +55,16 @@ def main(_: Sequence[str]) -> None:
   count, steps = jax.device_count(), _STEPS.value
   cells = program.cells(count, activation=_ACTIVATION.value, norm=_NORM.value)
   sides = {
-    'measured': program.runner(program.trace(cells, steps)),
-    'loss alone': program.runner(program.trace(cells, steps, loss_alone)),
+    name: program.runner(program.trace(cells, steps, recording(prefixes)))
+    for name, prefixes in _SIDES.items()
   }
   for run in sides.values():
     run()
   times = timing.interleaved(sides, _ROUNDS.value)
-  ratio = timing.median_ratio(times, slow='measured', fast='loss alone')
-  print(f'{ratio:.3f} times the step that records its loss alone')
   for name, values in times.items():
-    print(f'  {name:12}{timing.spread(values, "ms", 1e3 / steps)} a step')
+    ratio = timing.median_ratio(times, slow=name, fast='loss alone')
+    milliseconds = timing.spread(values, 'ms', 1e3 / steps)
+    print(f'  {name:12}{ratio:.3f} times the loss alone, {milliseconds} a step')
 
 
 if __name__ == '__main__':
