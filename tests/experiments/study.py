@@ -1,0 +1,72 @@
+"""A small study, run in a folder of its own, for tests of the main job."""
+
+import atexit
+import functools
+import os
+import pathlib
+import shutil
+import tempfile
+
+from absl.testing import parameterized
+from jaxdl import sweep
+
+from tests.experiments import warm_process
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SMALL = (
+  '--activation=relu --norm=none --shortcut=none --clip=none --num_seeds=1 '
+  '--depth=2 --width=8 --num_steps=4 --batch_size=8 --chunk_steps=2'
+).split()
+
+
+def values(out):
+  """Returns the measured arrays of a record."""
+  record = sweep.open_record(out).load()
+  return {name: array.values for name, array in record.data_vars.items()}
+
+
+@functools.cache
+def environment():
+  """Returns an environment with caches that the tests of a process share."""
+  shared = tempfile.mkdtemp()
+  atexit.register(shutil.rmtree, shared)
+  return {
+    **os.environ,
+    'JAX_COMPILATION_CACHE_DIR': f'{shared}/xla',
+    'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',  # Much is compiled, little computed.
+    'JAX_NUM_CPU_DEVICES': '2',
+    'PYTHONPATH': str(ROOT),
+    'XDG_CACHE_HOME': f'{shared}/cache',
+  }
+
+
+class Study(parameterized.TestCase):
+  """Runs studies."""
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls.runs = warm_process.Runs(environment())
+    cls.addClassCleanup(cls.runs.close)
+
+  def setUp(self):
+    super().setUp()
+    self.folder = pathlib.Path(self.create_tempdir().full_path)
+    self.out = self.folder / 'out'
+
+  def run_study(self, *arguments, **options):
+    return self.runs.run([*SMALL, *arguments], self.folder, **options)
+
+  def succeed(self, *arguments, out='out', **options):
+    """Runs a study that ends well; returns what it printed."""
+    done = self.run_study(*arguments, f'--out={out}', **options)
+    self.assertEqual((done.returncode, done.stderr), (0, ''))
+    return done.stdout
+
+  def assert_mistake(self, done, *parts):
+    """Asserts that a run ended in one line that holds `parts`."""
+    self.assertEqual(done.returncode, 2, done.stderr)
+    self.assertLen(done.stderr.splitlines(), 1, done.stderr)
+    self.assertStartsWith(done.stderr, 'gradient_flow: ')
+    for part in parts:
+      self.assertIn(part, done.stderr)
