@@ -16,26 +16,31 @@ class Compiler:
   Only a few programs wait compiled at a time: executables take memory.
   """
 
-  def __init__(
-    self,
-    traced: Mapping[int, program_lib.Functions],
-    threads: int | None = None,
-    num_lanes: int = 1,
-  ):
-    """Starts on the first programs.
+  def __init__(self, threads: int | None = None, num_lanes: int = 1):
+    """Starts nothing yet.
 
     Args:
-      traced: the programs, in the order in which they will run.
       threads: how many compile at a time; None takes one a core, at most 4.
       num_lanes: how many programs run at a time.
     """
     threads = threads or min(os.cpu_count() or 1, 4)
-    self._traced = dict(traced)
+    self._ahead = threads + num_lanes
+    self._traced: dict[int, program_lib.Functions] = {}
     self._pool = futures.ThreadPoolExecutor(threads, 'compile')
     self._started: dict[int, program_lib.Functions] = {}
     self._lock = threading.Lock()
-    for index in list(traced)[: threads + num_lanes]:
-      self.start(index)
+
+  def add(self, index: int, traced: program_lib.Functions) -> None:
+    """Takes a traced program on; the first ones are started at once.
+
+    Args:
+      index: the program; programs are added in the order in which they run.
+      traced: its functions.
+    """
+    with self._lock:
+      self._traced[index] = traced
+      if len(self._started) < self._ahead:
+        self._start(index)
 
   def start(self, index: int) -> program_lib.Functions:
     """Starts to compile a program; returns its functions, as futures."""

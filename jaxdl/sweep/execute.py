@@ -81,11 +81,11 @@ def run(
     for program in plan.programs
     if not (resuming and store_lib.is_finished(out, program))
   ]
-  traced, shapes = _trace(pending, plan, build, data, indices)
-  traced_at = time.monotonic()
   with contextlib.closing(
-    compilation.Compiler(traced, compile_threads, plan.num_lanes)
+    compilation.Compiler(compile_threads, plan.num_lanes)
   ) as compiler:
+    shapes = _trace(pending, plan, build, data, indices, compiler)
+    traced_at = time.monotonic()
     _check_memory(plan, pending, shapes, data, compiler)
     if not resuming:
       store_lib.create(out, plan, shapes.values(), settings, attributes)
@@ -102,32 +102,36 @@ def run(
   )
 
 
-def _trace(programs, plan, build, data, indices):
-  """Returns the traced functions and the shapes of programs, by number."""
-  traced, shapes = {}, {}
+def _trace(programs, plan, build, data, indices, compiler):
+  """Traces programs, hands them to the compiler, and returns their shapes.
+
+  A program that cannot fit is refused before anything is compiled for it.
+  """
+  shapes = {}
   for program in programs:
     batch_size = np.shape(indices(program.cells[0], 0, 1))[1]
-    traced[program.number], shapes[program.number] = program_lib.trace(
+    traced, shapes[program.number] = program_lib.trace(
       build(program.static), program, plan, data, batch_size
     )
-  return traced, shapes
+    need = memory.predict_memory(program, shapes[program.number], data)
+    memory.check_memory(plan, program, need)
+    compiler.add(program.number, traced)
+  return shapes
 
 
 def _check_memory(plan, pending, shapes, data, compiler):
-  """Raises a ValueError if a program does not fit the memory.
+  """Raises a ValueError if the largest program does not fit by XLA's analysis.
 
-  All are judged by their shapes, and the largest of them by XLA's analysis.
+  The shapes alone have admitted all of them.
   """
-  needs = {
-    program.number: memory.predict_memory(program, shapes[program.number], data)
-    for program in pending
-  }
-  for program in pending:
-    memory.check_memory(plan, program, needs[program.number])
-  if pending:
-    largest = max(pending, key=lambda program: needs[program.number])
-    compiled = compiler.start(largest.number).chunk.result()
-    need = memory.predict_memory(
-      largest, shapes[largest.number], data, compiled
-    )
-    memory.check_memory(plan, largest, need)
+  if not pending:
+    return
+  largest = max(
+    pending,
+    key=lambda program: memory.predict_memory(
+      program, shapes[program.number], data
+    ),
+  )
+  compiled = compiler.start(largest.number).chunk.result()
+  need = memory.predict_memory(largest, shapes[largest.number], data, compiled)
+  memory.check_memory(plan, largest, need)

@@ -29,11 +29,10 @@ def norms(tree: Stack) -> Array:
   safe = jnp.all((squares > _SAFE_FROM) & (squares < _SAFE_TO))
 
   def scaled(tree):
-    return _by_layer(
-      tree,
-      lambda x: statistics.norm(x, axis=tuple(range(1, x.ndim))),
-      lambda a, b: statistics.norm(jnp.stack([a, b]), axis=0),
-    )
+    magnitudes = _by_layer(tree, _largest, jnp.maximum)
+    scales = statistics.power_of_two_below_inverse(magnitudes)
+    squares = _by_layer(_scaled(tree, scales), _sum_of_squares, jnp.add)
+    return jnp.sqrt(squares) / scales
 
   return lax.cond(safe, lambda tree: jnp.sqrt(squares), scaled, tree)
 
@@ -49,6 +48,20 @@ def sizes(tree: Stack) -> Array:
 
 def _sum_of_squares(x: Array) -> Array:
   return jnp.sum(x * x, axis=tuple(range(1, x.ndim)))
+
+
+def _largest(x: Array) -> Array:
+  return jnp.max(jnp.abs(x), axis=tuple(range(1, x.ndim)))
+
+
+def _scaled(tree: Stack, scales: Array) -> Stack:
+  """Multiplies what each layer holds by its scale."""
+  hidden = lambda x: x * scales[1:-1].reshape(-1, *[1] * (x.ndim - 1))
+  return Stack(
+    jax.tree.map(lambda x: x * scales[0], tree.stem),
+    jax.tree.map(hidden, tree.hidden),
+    jax.tree.map(lambda x: x * scales[-1], tree.readout),
+  )
 
 
 def _by_layer(tree: Stack, reduce, combine) -> Array:

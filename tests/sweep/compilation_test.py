@@ -26,13 +26,12 @@ class _Stage:
 
 
 def _compiler(num_programs, compiled, **options):
-  traced = {
-    10 * i: program_lib.Functions(
-      *(_Stage((10 * i, name), compiled) for name in ('init', 'chunk', 'end'))
-    )
-    for i in range(num_programs)
-  }
-  return compilation.Compiler(traced, **options)
+  compiler = compilation.Compiler(**options)
+  for i in range(num_programs):
+    names = ('init', 'chunk', 'end')
+    stages = (_Stage((10 * i, name), compiled) for name in names)
+    compiler.add(10 * i, program_lib.Functions(*stages))
+  return compiler
 
 
 class CompilerTest(absltest.TestCase):
@@ -69,7 +68,8 @@ class CompilerTest(absltest.TestCase):
     stage = jax.jit(lambda x: x + 1).trace(jnp.ones(()))
     broken = object()
     functions = program_lib.Functions(stage, broken, stage)
-    compiler = compilation.Compiler({0: functions}, threads=1)
+    compiler = compilation.Compiler(threads=1)
+    compiler.add(0, functions)
     try:
       taken = compiler.take(0)
       self.assertEqual(float(taken.init.result()(jnp.ones(()))), 2)

@@ -147,5 +147,37 @@ class NormTest(parameterized.TestCase):
     np.testing.assert_allclose(_NORM(x, axis=1), [1e-30, 1e30, 0], rtol=1e-6)
 
 
+class PowerOfTwoTest(parameterized.TestCase):
+  @parameterized.product(
+    exponent=(-126, -60, -1, 0, 1, 64, 125), fraction=(1.0, 1.3, 1.999)
+  )
+  def test_brings_a_normal_number_to_between_a_half_and_one(
+    self, exponent, fraction
+  ):
+    magnitude = np.float32(np.ldexp(fraction, exponent))
+    scale = np.float64(statistics.power_of_two_below_inverse(magnitude))
+    self.assertEqual(np.frexp(scale)[0], 0.5)  # A power of two.
+    self.assertGreaterEqual(scale * magnitude, 0.5)
+    self.assertLess(scale * magnitude, 1)
+
+  @parameterized.parameters(2.0**126, 2.0**127, np.finfo(np.float32).max)
+  def test_the_largest_stay_below_four(self, magnitude):
+    scale = statistics.power_of_two_below_inverse(jnp.float32(magnitude))
+    self.assertGreaterEqual(float(scale), np.finfo(np.float32).tiny)
+    self.assertBetween(float(scale) * magnitude, 0.5, 4)
+
+  @parameterized.parameters(0.0, np.inf, np.nan)
+  def test_one_where_there_is_none(self, magnitude):
+    scale = statistics.power_of_two_below_inverse(jnp.float32(magnitude))
+    self.assertEqual(float(scale), 1)
+
+  def test_in_float64(self):
+    self.addCleanup(jax.config.update, 'jax_enable_x64', False)
+    jax.config.update('jax_enable_x64', True)
+    for magnitude in (1e-300, 3.0, 1e300):
+      scale = statistics.power_of_two_below_inverse(jnp.float64(magnitude))
+      self.assertBetween(float(scale) * magnitude, 0.5, 1)
+
+
 if __name__ == '__main__':
   absltest.main()
