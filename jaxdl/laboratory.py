@@ -138,7 +138,7 @@ def builder(
       return training.trainer(
         model(static, dynamic, num_classes),
         in_shape,
-        _watched(static, dynamic),
+        _measure(static, dynamic),
         _update(static, dynamic),
       )
 
@@ -283,21 +283,13 @@ def model(
   )
 
 
-def _watched(
+def _measure(
   static: Static, dynamic: sweep.experiment.Dynamic
-) -> training.Watched:
-  """Watches the activations, and the streams between the layers."""
+) -> statistics.Measure:
+  """Measures activations; saturation is nearness to their flat ends."""
   described = activations.get(static.activation)
-  flat_ends = described.flat_ends(**_numbers('activation', dynamic))
-  of_units = statistics.forward(flat_ends)
-  deep = static.depth > 1
-  scopes = ['stem/activation', *(['hidden/layer/activation'] if deep else [])]
-  return training.Watched(
-    activations={
-      **dict.fromkeys(scopes, of_units),
-      'readout': statistics.forward(),
-    },
-    streams=('stem', *(['hidden/layer'] if deep else []), 'readout'),
+  return statistics.forward(
+    described.flat_ends(**_numbers('activation', dynamic))
   )
 
 

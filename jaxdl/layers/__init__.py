@@ -9,6 +9,7 @@ from jaxdl.layers.combinators import highway as highway
 from jaxdl.layers.combinators import identity as identity
 from jaxdl.layers.combinators import parallel as parallel
 from jaxdl.layers.combinators import repeat as repeat
+from jaxdl.layers.combinators import Repeated as Repeated
 from jaxdl.layers.combinators import Residual as Residual
 from jaxdl.layers.combinators import residual as residual
 from jaxdl.layers.combinators import scope as scope

@@ -1,6 +1,7 @@
 """The type that every layer has, and what layers share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+import contextlib
 from typing import Any, NamedTuple
 
 import jax
@@ -25,6 +26,35 @@ class Layer(NamedTuple):
 
   init: Callable[[Key, Shape], tuple[Shape, Params, State]]
   apply: Callable[..., tuple[Array, State]]
+
+
+class LayerError(ValueError):
+  """A layer of a network that cannot take what it is given.
+
+  Attributes:
+    path: the names of the layers around it, outermost first.
+    reason: what is wrong.
+  """
+
+  def __init__(self, path: tuple[str, ...], reason: str):
+    super().__init__(f'{"/".join(path)}: {reason}')
+    self.path = path
+    self.reason = reason
+
+
+@contextlib.contextmanager
+def naming(name: str) -> Iterator[None]:
+  """Says of a ValueError in which layer it arose.
+
+  Raises:
+    LayerError: in place of the ValueError.
+  """
+  try:
+    yield
+  except LayerError as error:
+    raise LayerError((name, *error.path), error.reason) from None
+  except ValueError as error:
+    raise LayerError((name,), str(error)) from None
 
 
 def require_key(key: Key | None, name: str) -> Key:

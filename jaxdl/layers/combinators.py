@@ -22,6 +22,16 @@ class Residual(NamedTuple):
   shortcut: base.Params
 
 
+class Repeated(NamedTuple):
+  """Params, or state, of a repeated layer.
+
+  Attributes:
+    layer: of all its copies, stacked on a leading axis.
+  """
+
+  layer: base.Params
+
+
 class Highway(NamedTuple):
   """Params, or state, of a highway layer."""
 
@@ -45,10 +55,11 @@ def serial(
 
   def init(key, in_shape):
     shape, params, state = in_shape, [], []
-    for index, layer in enumerate(layers):
-      shape, layer_params, layer_state = layer.init(
-        jax.random.fold_in(key, index), shape
-      )
+    for index, (name, layer) in enumerate(zip(names, layers, strict=True)):
+      with base.naming(name):
+        shape, layer_params, layer_state = layer.init(
+          jax.random.fold_in(key, index), shape
+        )
       params.append(layer_params)
       state.append(layer_state)
     return shape, tuple(params), tuple(state)
@@ -90,10 +101,10 @@ def parallel(
   names = _child_names(layers, names)
 
   def init(key, in_shape):
-    children = [
-      layer.init(jax.random.fold_in(key, index), in_shape)
-      for index, layer in enumerate(layers)
-    ]
+    children = []
+    for index, (name, layer) in enumerate(zip(names, layers, strict=True)):
+      with base.naming(name):
+        children.append(layer.init(jax.random.fold_in(key, index), in_shape))
     shapes, params, state = zip(*children, strict=True)
     dtype = jnp.result_type(float)
     ys = [jax.ShapeDtypeStruct((1, *shape), dtype) for shape in shapes]
@@ -225,7 +236,7 @@ def repeat(layer: base.Layer, n: int) -> base.Layer:
 
   Equal to `serial(*[layer] * n)`, but as one `jax.lax.scan` whose body is
   traced and compiled once, in the scope `layer`. Params and state are those of
-  `layer` with a leading axis of size `n`.
+  `layer` with a leading axis of size `n`, in a `Repeated`.
 
   Args:
     layer: it keeps the shape and the dtype of its input.
@@ -245,8 +256,9 @@ def repeat(layer: base.Layer, n: int) -> base.Layer:
       )
       return params, state
 
-    params, state = jax.vmap(init_one)(jax.random.split(key, n))
-    return in_shape, params, state
+    with base.naming('layer'):
+      params, state = jax.vmap(init_one)(jax.random.split(key, n))
+    return in_shape, Repeated(params), Repeated(state)
 
   def apply(params, state, x, *, train=False, key=None):
     def step(x, child):
@@ -257,7 +269,9 @@ def repeat(layer: base.Layer, n: int) -> base.Layer:
         )
 
     keys = None if key is None else jax.random.split(key, n)
-    return jax.lax.scan(step, x, (params, state, keys), length=n)
+    children = (params.layer, state.layer, keys)
+    x, state = jax.lax.scan(step, x, children, length=n)
+    return x, Repeated(state)
 
   return base.Layer(init, apply)
 
@@ -265,11 +279,15 @@ def repeat(layer: base.Layer, n: int) -> base.Layer:
 def scope(name: str, layer: base.Layer) -> base.Layer:
   """The same layer, in a scope of the given name."""
 
+  def init(key, in_shape):
+    with base.naming(name):
+      return layer.init(key, in_shape)
+
   def apply(params, state, x, *, train=False, key=None):
     with jax.named_scope(name):
       return layer.apply(params, state, x, train=train, key=key)
 
-  return base.Layer(layer.init, apply)
+  return base.Layer(init, apply)
 
 
 def _default_gate(bias: base.Scalar) -> base.Layer:

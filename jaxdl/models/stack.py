@@ -17,26 +17,11 @@ layer's kind lies within: `stem/activation/relu`, `stem/dense/dense`.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from jaxdl import choice
 from jaxdl import layers
 from jaxdl.layers import base
-
-
-class Stack(NamedTuple):
-  """What a stack holds of each of its parts: params, state, or gradients.
-
-  Attributes:
-    stem: of layer 1.
-    hidden: of layers 2..depth, stacked on a leading axis of size depth - 1.
-    readout: of the last layer.
-  """
-
-  stem: base.Params
-  hidden: base.Params
-  readout: base.Params
-
+from jaxdl.models import units
 
 _NORMS: dict[str, Callable[[], base.Layer] | None] = {
   'none': None,
@@ -108,7 +93,7 @@ def stack(
 ) -> base.Layer:
   """Joins a stem, `depth - 1` hidden layers and a readout.
 
-  Params and state are a `Stack`; so are gradients, hence.
+  Params and state are `Units` of `stem`, `hidden` and `readout`.
 
   Args:
     stem: layer 1, from the input to the width of the hidden layers.
@@ -120,19 +105,5 @@ def stack(
     ValueError: if the depth is less than 1.
   """
   base.require_positive('depth', depth)
-  whole = layers.serial(
-    stem,
-    layers.repeat(hidden, depth - 1),
-    readout,
-    names=Stack._fields,
-  )
-
-  def init(key, in_shape):
-    out_shape, params, state = whole.init(key, in_shape)
-    return out_shape, Stack(*params), Stack(*state)
-
-  def apply(params, state, x, *, train=False, key=None):
-    y, state = whole.apply(params, state, x, train=train, key=key)
-    return y, Stack(*state)
-
-  return base.Layer(init, apply)
+  repeated = {'hidden': layers.repeat(hidden, depth - 1)} if depth > 1 else {}
+  return units.chain({'stem': stem, **repeated, 'readout': readout})

@@ -91,10 +91,14 @@ class Profile(Mapping[str, Signal]):
 _EVERYTHING = Taps(statistics.forward(), statistics.backward())
 
 
-def everything(path: str) -> Taps:
+# Maps the scopes that were found, in order of depth, to what is measured there;
+# what it leaves out is not measured.
+ChooseTaps = Callable[[Sequence[str]], Mapping[str, Taps]]
+
+
+def everything(paths: Sequence[str]) -> Mapping[str, Taps]:
   """Measures forward and backward statistics in every scope."""
-  del path
-  return _EVERYTHING
+  return dict.fromkeys(paths, _EVERYTHING)
 
 
 def probe(
@@ -102,7 +106,7 @@ def probe(
   argnums: int | tuple[int, ...] = 0,
   has_aux: bool = False,
   *,
-  taps: Callable[[str], Taps] = everything,
+  taps: ChooseTaps = everything,
 ) -> Callable[..., tuple[Any, Any, Profile]]:
   """Differentiates `fn` and measures the signal in each of its named scopes.
 
@@ -113,7 +117,8 @@ def probe(
     fn: a function to a scalar, or to `(scalar, aux)` if `has_aux`.
     argnums: the arguments that are differentiated, as in `jax.grad`.
     has_aux: whether `fn` returns auxiliary data beside the scalar.
-    taps: what to measure where a value leaves the scope of a given path.
+    taps: maps the paths of all scopes found, in order of depth, to what to
+      measure where a value leaves them.
 
   Returns:
     A function of the arguments of `fn`, which returns `(value, grads, profile)`
@@ -174,9 +179,13 @@ def _positions(argnums: int | tuple[int, ...], count: int) -> tuple[int, ...]:
 _Placed = list[tuple[Site, tuple[Taps, ...]]]
 
 
-def _place(found: Sequence[Site], taps: Callable[[str], Taps]) -> _Placed:
-  """Asks for the taps of every path; sites without any are left out."""
-  wanted = ((site, tuple(map(taps, site.paths))) for site in found)
+def _place(found: Sequence[Site], taps: ChooseTaps) -> _Placed:
+  """Asks for the taps of all paths; sites without any are left out."""
+  chosen = taps([path for site in found for path in site.paths])
+  wanted = (
+    (site, tuple(chosen.get(path, Taps()) for path in site.paths))
+    for site in found
+  )
   return [
     (site, taps) for site, taps in wanted if any(any(tap) for tap in taps)
   ]

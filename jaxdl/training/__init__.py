@@ -8,4 +8,3 @@ from jaxdl.training.step import Trainer as Trainer
 from jaxdl.training.step import trainer as trainer
 from jaxdl.training.step import TrainState as TrainState
 from jaxdl.training.step import Update as Update
-from jaxdl.training.step import Watched as Watched

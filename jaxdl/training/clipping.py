@@ -1,12 +1,13 @@
 """Gradient clipping, and what it takes away."""
 
 from collections.abc import Callable
+import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxdl import choice
-from jaxdl.models.stack import Stack
+from jaxdl.models.units import Units
 from jaxdl.tracing import statistics
 from jaxdl.training import layerwise
 
@@ -33,13 +34,13 @@ class Clipped(NamedTuple):
 
 # Maps gradients, parameters, the norms of the gradients of each layer and the
 # threshold to the clipped gradients.
-Clip = Callable[[Stack, Stack, Array, Scalar], Clipped]
+Clip = Callable[[Units, Units, Array, Scalar], Clipped]
 
 _ADAPTIVE_EPS = 1e-3
 
 
 def by_norm(
-  grads: Stack, params: Stack, norms: Array, threshold: Scalar
+  grads: Units, params: Units, norms: Array, threshold: Scalar
 ) -> Clipped:
   """Scales all gradients so that their global norm is at most `threshold`.
 
@@ -66,7 +67,7 @@ def by_norm(
 
 
 def by_value(
-  grads: Stack, params: Stack, norms: Array, threshold: Scalar
+  grads: Units, params: Units, norms: Array, threshold: Scalar
 ) -> Clipped:
   """Brings each element into [-threshold, threshold].
 
@@ -82,7 +83,7 @@ def by_value(
 
 
 def adaptive(
-  grads: Stack, params: Stack, norms: Array, threshold: Scalar
+  grads: Units, params: Units, norms: Array, threshold: Scalar
 ) -> Clipped:
   """Scales each unit's gradient to at most `threshold` of its weights' norm.
 
@@ -105,11 +106,14 @@ def adaptive(
     over = size > largest
     return g * jnp.where(over, largest / jnp.where(over, size, 1), 1)
 
-  clipped = Stack(
-    *(
-      jax.tree.map(lambda g, w, n=n: clip(g, w, n), part, of_params)
-      for part, of_params, n in zip(grads, params, (0, 1, 0), strict=True)
+  def clip_unit(unit, of_params):
+    clip_own = functools.partial(
+      clip, num_layer_axes=layerwise.num_layer_axes(unit)
     )
+    return jax.tree.map(clip_own, unit, of_params)
+
+  clipped = Units(
+    (name, clip_unit(unit, params[name])) for name, unit in grads.items()
   )
   return _compared(grads, clipped, norms)
 
@@ -135,7 +139,7 @@ def get(name: str) -> Clip:
   return choice.choose('way to clip', name, _TABLE)
 
 
-def _compared(grads: Stack, clipped: Stack, norms: Array) -> Clipped:
+def _compared(grads: Units, clipped: Units, norms: Array) -> Clipped:
   removed = layerwise.norms(jax.tree.map(jnp.subtract, grads, clipped))
   share = jnp.where(norms > 0, removed / jnp.where(norms > 0, norms, 1), 0)
   return Clipped(clipped, layerwise.norms(clipped), share, jnp.any(removed > 0))

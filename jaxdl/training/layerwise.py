@@ -1,4 +1,4 @@
-"""Norms of the parameters, gradients or updates of each layer of a stack."""
+"""Norms of the parameters, gradients or updates of each layer of a model."""
 
 import math
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 import jax
 from jax import lax
 import jax.numpy as jnp
-from jaxdl.models.stack import Stack
+from jaxdl import layers
+from jaxdl.models.units import Units
 from jaxdl.tracing import statistics
 
 Array = jax.Array
@@ -15,15 +16,35 @@ Array = jax.Array
 _SAFE_FROM, _SAFE_TO = 1e-26, 1e30
 
 
-def norms(tree: Stack) -> Array:
+def num_layer_axes(unit: Any) -> int:
+  """How many leading axes of a unit's arrays count its layers: 1 or 0."""
+  return 1 if isinstance(unit, layers.Repeated) else 0
+
+
+def num_layers(unit: Any) -> int:
+  """How many layers a unit stands for."""
+  if not num_layer_axes(unit):
+    return 1
+  return len(jax.tree.leaves(unit)[0])
+
+
+def names(tree: Units) -> tuple[str, ...]:
+  """What each layer is called: `stem`, `hidden/0`, `hidden/1`, `readout`."""
+  return tuple(
+    f'{name}/{i}' if num_layer_axes(unit) else name
+    for name, unit in tree.items()
+    for i in range(num_layers(unit))
+  )
+
+
+def norms(tree: Units) -> Array:
   """Euclidean norm of all that each layer holds, `[layer]`.
 
   Right over the whole range of float32: where a sum of squares may have left
   it, the arrays are scaled first.
 
   Args:
-    tree: arrays of the stem, of the hidden layers (stacked on a leading axis)
-      and of the readout.
+    tree: arrays of each unit; a repeated one is as many layers.
   """
   squares = _by_layer(tree, _sum_of_squares, jnp.add)
   safe = jnp.all((squares > _SAFE_FROM) & (squares < _SAFE_TO))
@@ -37,7 +58,7 @@ def norms(tree: Stack) -> Array:
   return lax.cond(safe, lambda tree: jnp.sqrt(squares), scaled, tree)
 
 
-def sizes(tree: Stack) -> Array:
+def sizes(tree: Units) -> Array:
   """How many numbers each layer holds, `[layer]`."""
   return _by_layer(
     tree,
@@ -54,26 +75,35 @@ def _largest(x: Array) -> Array:
   return jnp.max(jnp.abs(x), axis=tuple(range(1, x.ndim)))
 
 
-def _scaled(tree: Stack, scales: Array) -> Stack:
+def _scaled(tree: Units, scales: Array) -> Units:
   """Multiplies what each layer holds by its scale."""
-  hidden = lambda x: x * scales[1:-1].reshape(-1, *[1] * (x.ndim - 1))
-  return Stack(
-    jax.tree.map(lambda x: x * scales[0], tree.stem),
-    jax.tree.map(hidden, tree.hidden),
-    jax.tree.map(lambda x: x * scales[-1], tree.readout),
-  )
+  scaled, start = {}, 0
+  for name, unit in tree.items():
+    count = num_layers(unit)
+    own = scales[start : start + count]
+    start += count
+    scaled[name] = jax.tree.map(
+      lambda x, own=own, unit=unit: x * _along_layers(own, x, unit), unit
+    )
+  return Units(scaled)
 
 
-def _by_layer(tree: Stack, reduce, combine) -> Array:
-  """Reduces arrays with a leading layer axis and joins the three parts."""
+def _along_layers(values: Array, x: Array, unit: Any) -> Array:
+  """One value a layer, in a shape that broadcasts against an array of them."""
+  axes = num_layer_axes(unit)
+  return values.reshape(values.shape[:axes] + (1,) * (x.ndim - axes))
 
-  def part(arrays: list[Any]) -> Array:
+
+def _by_layer(tree: Units, reduce, combine) -> Array:
+  """Reduces arrays with a leading layer axis, and joins the units."""
+
+  def of_unit(unit: Any) -> Array:
+    arrays = jax.tree.leaves(unit)
+    if not num_layer_axes(unit):
+      arrays = [x[None] for x in arrays]
     total = reduce(arrays[0])
     for x in arrays[1:]:
       total = combine(total, reduce(x))
     return total
 
-  single = lambda tree: [x[None] for x in jax.tree.leaves(tree)]
-  hidden = jax.tree.leaves(tree.hidden)
-  parts = [single(tree.stem), hidden, single(tree.readout)]
-  return jnp.concatenate([part(arrays) for arrays in parts if arrays])
+  return jnp.concatenate([of_unit(unit) for unit in tree.values()])

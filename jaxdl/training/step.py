@@ -1,13 +1,14 @@
-"""One training step of a stack, measured at every layer."""
+"""One training step of a model, measured at every layer."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
+import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxdl import layers
 from jaxdl import tracing
-from jaxdl.models.stack import Stack
+from jaxdl.models.units import Units
 from jaxdl.tracing import statistics
 from jaxdl.training import clipping
 from jaxdl.training import layerwise
@@ -24,8 +25,8 @@ _TEST_BATCH = 500
 class TrainState(NamedTuple):
   """All that the next step needs."""
 
-  params: Stack
-  model_state: Stack
+  params: Units
+  model_state: Units
   opt_state: optax.OptState
 
 
@@ -42,18 +43,6 @@ class Trainer(NamedTuple):
   init: Callable[[Array], TrainState]
   step: Callable[[TrainState, Batch, Array], tuple[TrainState, Metrics]]
   evaluate: Callable[[TrainState, Array, Array], Metrics]
-
-
-class Watched(NamedTuple):
-  """Which scopes of a stack are measured, each in order of depth.
-
-  Attributes:
-    activations: the scopes whose values are activations, with their measure.
-    streams: the scopes whose outputs are the inputs of the next layer.
-  """
-
-  activations: Mapping[str, statistics.Measure]
-  streams: tuple[str, ...]
 
 
 class Update(NamedTuple):
@@ -76,15 +65,15 @@ class Update(NamedTuple):
 def trainer(
   model: layers.Layer,
   in_shape: tuple[int, ...],
-  watched: Watched,
+  activation: statistics.Measure,
   update: Update,
 ) -> Trainer:
-  """Builds the training of a stack.
+  """Builds the training of a model.
 
   Args:
-    model: a layer whose params are a `Stack`, from inputs to logits.
+    model: a chain of units, from inputs to logits.
     in_shape: of one input.
-    watched: what is measured.
+    activation: how the activation of a unit is measured.
     update: how the parameters learn.
   """
 
@@ -102,10 +91,12 @@ def trainer(
       accuracy = loss.accuracy(logits, labels)
       return loss.cross_entropy(logits, labels), (model_state, accuracy)
 
-    probed = tracing.probe(loss_fn, has_aux=True, taps=_taps(watched))
+    outputs = _outputs(state.params)
+    taps = functools.partial(_taps, outputs, activation)
+    probed = tracing.probe(loss_fn, has_aux=True, taps=taps)
     (value, (model_state, accuracy)), grads, profile = probed(state.params)
     params, opt_state, metrics = _apply_gradients(state, grads, update)
-    metrics |= _signals(profile, watched)
+    metrics |= _signals(profile, outputs)
     metrics |= {'loss': value, 'accuracy': accuracy}
     return TrainState(params, model_state, opt_state), metrics
 
@@ -123,8 +114,8 @@ def trainer(
 
 
 def _apply_gradients(
-  state: TrainState, grads: Stack, update: Update
-) -> tuple[Stack, optax.OptState, Metrics]:
+  state: TrainState, grads: Units, update: Update
+) -> tuple[Units, optax.OptState, Metrics]:
   """Clips, updates, and measures both."""
   norms = layerwise.norms(grads)
   clipped = update.clip(grads, state.params, norms, update.threshold)
@@ -150,22 +141,36 @@ def _apply_gradients(
   return optax.apply_updates(state.params, updates), opt_state, metrics
 
 
-def _taps(watched: Watched) -> Callable[[str], tracing.Taps]:
-  backward = statistics.backward()
+def _outputs(params: Units) -> tuple[str, ...]:
+  """The scope that the output of each unit leaves, in order of depth."""
+  return tuple(
+    f'{name}/layer' if layerwise.num_layer_axes(unit) else name
+    for name, unit in params.items()
+  )
 
-  def taps(path):
-    return tracing.Taps(
-      watched.activations.get(path),
-      backward if path in watched.streams else None,
-    )
 
+def _taps(
+  outputs: Sequence[str], activation: statistics.Measure, paths: Sequence[str]
+) -> dict[str, tracing.Taps]:
+  """Measures each unit's activation, and the cotangent of its output."""
+  taps = {}
+  for output in outputs:
+    last = f'{output}/activation'
+    if last in paths:
+      taps[last] = tracing.Taps(forward=activation)
+      taps[output] = tracing.Taps(backward=statistics.backward())
+    else:
+      taps[output] = tracing.Taps(statistics.forward(), statistics.backward())
   return taps
 
 
-def _signals(profile: tracing.Profile, watched: Watched) -> Metrics:
+def _signals(profile: tracing.Profile, outputs: Sequence[str]) -> Metrics:
   """Puts the layers' statistics one after the other, `[layer]`."""
-  forward = _joined(profile[path].forward for path in watched.activations)
-  backward = _joined(profile[path].backward for path in watched.streams)
+  measured = [
+    profile.get(f'{output}/activation', profile[output]) for output in outputs
+  ]
+  forward = _joined(signal.forward for signal in measured)
+  backward = _joined(profile[output].backward for output in outputs)
   return {
     **{f'activation_{k}': v for k, v in forward._asdict().items()},
     **{f'cotangent_{k}': v for k, v in backward._asdict().items()},

@@ -69,7 +69,7 @@ class RepeatTest(chex.TestCase):
 
     expected, keys = _input(), jax.random.split(key, depth)
     for l in range(depth):
-      at = lambda tree, l=l: jax.tree.map(lambda a: a[l], tree)
+      at = lambda tree, l=l: jax.tree.map(lambda a: a[l], tree.layer)
       expected, layer_state = block.apply(
         at(params), at(state), expected, train=train, key=keys[l]
       )
@@ -84,7 +84,7 @@ class RepeatTest(chex.TestCase):
     def loop(params):
       x = _input()
       for l in range(4):
-        at = lambda tree, l=l: jax.tree.map(lambda a: a[l], tree)
+        at = lambda tree, l=l: jax.tree.map(lambda a: a[l], tree.layer)
         x, _ = block.apply(at(params), at(state), x)
       return jnp.sum(jnp.sin(x))
 
@@ -98,8 +98,8 @@ class RepeatTest(chex.TestCase):
     _, params, _ = combinators.repeat(dense, 3).init(key, (4,))
     each = [dense.init(k, (4,))[1] for k in jax.random.split(key, 3)]
     expected = jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
-    chex.assert_trees_all_close(params, expected, rtol=1e-5, atol=1e-6)
-    self.assertEqual(np.linalg.matrix_rank(params.w.reshape(3, -1)), 3)
+    chex.assert_trees_all_close(params.layer, expected, rtol=1e-5, atol=1e-6)
+    self.assertEqual(np.linalg.matrix_rank(params.layer.w.reshape(3, -1)), 3)
 
   def test_program_is_as_small_at_any_depth(self):
     def count(depth):

@@ -12,6 +12,7 @@ from jaxdl.layers import initializers
 from jaxdl.models import cnn
 from jaxdl.models import mlp
 from jaxdl.models import stack
+from jaxdl.models import units
 import numpy as np
 
 _TANH = layers.activation('tanh')
@@ -68,7 +69,8 @@ class EveryStackTest(parameterized.TestCase):
   def test_shapes_layout_and_scopes(self, model, norm, shortcut, depth):
     net = _net(model, norm=norm, shortcut=shortcut, depth=depth)
     params, state = _shapes(net)
-    for leaf in jax.tree.leaves(params.hidden) + jax.tree.leaves(state.hidden):
+    hidden = [tree.get('hidden') for tree in (params, state)]
+    for leaf in jax.tree.leaves(hidden):
       self.assertEqual(leaf.shape[0], depth - 1)
 
     y, new_state = jax.eval_shape(
@@ -78,11 +80,12 @@ class EveryStackTest(parameterized.TestCase):
     chex.assert_trees_all_equal_shapes_and_dtypes(state, new_state)
 
     linear = _MODELS[model][1]
-    expected = {'readout', 'hidden/layer'}
-    for scope in ('stem', 'hidden/layer'):
+    scopes = ('stem', 'hidden/layer')[:depth]
+    expected = {'readout', *scopes}
+    for scope in scopes:
       expected |= {f'{scope}/{linear}', f'{scope}/activation/tanh'}
       expected |= set() if norm == 'none' else {f'{scope}/norm'}
-    if shortcut == 'highway':
+    if shortcut == 'highway' and depth > 1:
       expected |= {f'hidden/layer/gate/{linear}'}
     self.assertContainsSubset(expected, _scopes(net))
 
@@ -97,9 +100,9 @@ class EveryStackTest(parameterized.TestCase):
         return x @ params.w + params.b
       return layers.conv(5).apply(params, (), x)[0]
 
-    h = jnp.tanh(affine(params.stem[0], x))
+    h = jnp.tanh(affine(params['stem'][0], x))
     for l in range(2):
-      layer = jax.tree.map(lambda p, l=l: p[l], params.hidden)
+      layer = jax.tree.map(lambda p, l=l: p[l], params['hidden'].layer)
       if shortcut == 'none':
         h = jnp.tanh(affine(layer[0], h))
       elif shortcut == 'identity':
@@ -108,7 +111,7 @@ class EveryStackTest(parameterized.TestCase):
         gate = jax.nn.sigmoid(affine(layer.gate, h))
         new = jnp.tanh(affine(layer.transform[0], h))
         h = gate * new + (1 - gate) * h
-    readout = params.readout if model == 'mlp' else params.readout[1]
+    readout = params['readout'] if model == 'mlp' else params['readout'][1]
     h = h if model == 'mlp' else h.mean((1, 2))
     expected = h @ readout.w + readout.b
 
@@ -120,7 +123,8 @@ class EveryStackTest(parameterized.TestCase):
     net = _net('mlp', norm='batch_plain', activation=identity, depth=1)
     _, params, state = net.init(jax.random.key(0), _IMAGE)
     w = jnp.eye(5)
-    params = params._replace(readout=layers.DenseParams(w, jnp.zeros(5)))
+    readout = layers.DenseParams(w, jnp.zeros(5))
+    params = units.Units({**params, 'readout': readout})
     y, _ = net.apply(params, state, _input(), train=True)
     np.testing.assert_allclose(y.mean(0), 0, atol=1e-5)
     np.testing.assert_allclose(y.std(0), 1, rtol=1e-3)
@@ -137,15 +141,17 @@ class EveryStackTest(parameterized.TestCase):
       return net.init(jax.random.key(0), _IMAGE)[1]
 
     params = jax.vmap(weights)(*jnp.array([[1, 3], [2, 4], [-1, -2.0]]))
-    dense = params.hidden.transform[0]
+    dense = params['hidden'].layer.transform[0]
     np.testing.assert_allclose(3 * dense.w[0], dense.w[1], rtol=1e-5)
     np.testing.assert_allclose(2 * dense.b[0], dense.b[1], rtol=1e-5)
-    np.testing.assert_array_equal(params.hidden.gate.b[1], -2)
+    np.testing.assert_array_equal(params['hidden'].layer.gate.b[1], -2)
 
   def test_without_bias_only_the_readout_has_one(self):
     _, params, _ = _net('mlp', use_bias=False).init(jax.random.key(0), _IMAGE)
-    self.assertEqual((params.stem[0].b, params.hidden[0].b), ((), ()))
-    self.assertEqual(params.readout.b.shape, (3,))
+    self.assertEqual(
+      (params['stem'][0].b, params['hidden'].layer[0].b), ((), ())
+    )
+    self.assertEqual(params['readout'].b.shape, (3,))
 
 
 class RefusalsTest(parameterized.TestCase):

@@ -313,12 +313,14 @@ class ProbeTest(parameterized.TestCase):
     np.testing.assert_array_equal(grads, [2, 2, 2])
 
   def test_taps_choose_what_is_measured(self):
-    def taps(path):
-      if path == 'hidden/layer':
-        return tracing.Taps(backward=statistics.backward())
-      if path == 'hidden/layer/activation':
-        return tracing.Taps(forward=statistics.forward((0.0, None)))
-      return tracing.Taps()
+    def taps(paths):
+      self.assertIn('hidden/layer/dense', paths)
+      return {
+        'hidden/layer': tracing.Taps(backward=statistics.backward()),
+        'hidden/layer/activation': tracing.Taps(
+          forward=statistics.forward((0.0, None))
+        ),
+      }
 
     probed = tracing.probe(_scalar_loss, taps=taps)
     _, _, profile = jax.eval_shape(probed, networks.params(), networks.inputs())

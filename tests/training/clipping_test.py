@@ -5,7 +5,8 @@ from absl.testing import parameterized
 import chex
 import jax
 import jax.numpy as jnp
-from jaxdl.models import stack
+from jaxdl import layers
+from jaxdl.models import units
 from jaxdl.training import clipping
 from jaxdl.training import layerwise
 import numpy as np
@@ -17,10 +18,13 @@ _norms = jax.jit(layerwise.norms)
 def _tree(seed=0, scale=1.0):
   rng = np.random.default_rng(seed)
   draw = lambda *shape: jnp.asarray(scale * rng.normal(size=shape), jnp.float32)
-  return stack.Stack(
-    {'w': draw(5, 4), 'b': draw(4)},
-    {'w': draw(3, 4, 4), 'b': draw(3, 4)},
-    {'w': draw(4, 2)},
+  hidden = {'w': draw(3, 4, 4), 'b': draw(3, 4)}
+  return units.Units(
+    {
+      'stem': {'w': draw(5, 4), 'b': draw(4)},
+      'hidden': layers.Repeated(hidden),
+      'readout': {'w': draw(4, 2)},
+    }
   )
 
 
@@ -57,9 +61,9 @@ class ClippingTest(parameterized.TestCase):
     clipped = _clip('adaptive', grads, 0.1, params)
     update = jax.jit(optax.adaptive_grad_clip(0.1).update)
     layers = lambda tree: [
-      tree.stem,
-      *(jax.tree.map(lambda x, i=i: x[i], tree.hidden) for i in range(3)),
-      tree.readout,
+      tree['stem'],
+      *(jax.tree.map(lambda x, i=i: x[i], tree['hidden']) for i in range(3)),
+      tree['readout'],
     ]
     for actual, grad, param in zip(
       layers(clipped.grads), layers(grads), layers(params), strict=True

@@ -69,10 +69,11 @@ def _norm(tree):
 
 def _layers(tree):
   """The trees of layer 1, of each hidden layer, and of the readout."""
-  hidden = jax.tree.leaves(tree.hidden)
-  depth = len(hidden[0]) if hidden else 0
-  each = [jax.tree.map(lambda x, i=i: x[i], tree.hidden) for i in range(depth)]
-  return [tree.stem, *each, tree.readout]
+  hidden = tree['hidden'].layer if 'hidden' in tree else ()
+  leaves = jax.tree.leaves(hidden)
+  depth = len(leaves[0]) if leaves else 0
+  each = [jax.tree.map(lambda x, i=i: x[i], hidden) for i in range(depth)]
+  return [tree['stem'], *each, tree['readout']]
 
 
 def _layer_by_hand(params, h, cell, layer):
@@ -110,7 +111,7 @@ def _signals_by_hand(params, cell, x, labels):
       activation, h = _layer_by_hand(layer_params, h, cell, i)
       values.append(activation)
       h = h + nudges[i]
-    logits = h @ params.readout.w + params.readout.b + nudges[-1]
+    logits = h @ params['readout'].w + params['readout'].b + nudges[-1]
     log_p = logits - jnp.log(jnp.sum(jnp.exp(logits), -1, keepdims=True))
     return -jnp.mean(log_p[jnp.arange(_BATCH), labels]), [*values, logits]
 
