@@ -26,4 +26,5 @@ from jaxdl.layers.normalization import NormParams as NormParams
 from jaxdl.layers.pooling import avg_pool as avg_pool
 from jaxdl.layers.pooling import global_avg_pool as global_avg_pool
 from jaxdl.layers.pooling import max_pool as max_pool
+from jaxdl.layers.precision import in_dtype as in_dtype
 from jaxdl.layers.regularization import dropout as dropout

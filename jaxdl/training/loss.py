@@ -1,5 +1,7 @@
 """The loss of a classifier, and how often it is right."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -19,6 +21,28 @@ def cross_entropy(logits: Array, labels: Array) -> Array:
   """
   losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
   return jnp.mean(losses)
+
+
+# Szegedy et al., 2015, https://arxiv.org/abs/1409.4842, section 5.
+_AUXILIARY_WEIGHT = 0.3
+
+
+def with_auxiliary(
+  logits: Array, auxiliary: Sequence[Array], labels: Array
+) -> Array:
+  """Cross-entropy, plus 0.3 times that of each auxiliary classifier.
+
+  Args:
+    logits: `[batch, classes]`.
+    auxiliary: as many logits as there are auxiliary classifiers.
+    labels: integers, `[batch]`.
+
+  Returns:
+    A scalar.
+  """
+  return cross_entropy(logits, labels) + _AUXILIARY_WEIGHT * sum(
+    cross_entropy(other, labels) for other in auxiliary
+  )
 
 
 def accuracy(logits: Array, labels: Array) -> Array:

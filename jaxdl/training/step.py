@@ -20,6 +20,7 @@ Batch = tuple[Array, Array]  # Inputs [batch, ...] and labels [batch].
 Metrics = dict[str, Array]  # Each [] or [layer].
 
 _TEST_BATCH = 500
+_AUGMENT = 2**31 - 1  # Folded into a step's key; no layer has this number.
 
 
 class TrainState(NamedTuple):
@@ -67,14 +68,17 @@ def trainer(
   in_shape: tuple[int, ...],
   activation: statistics.Measure,
   update: Update,
+  augment: Callable[[Array, Array], Array] | None = None,
 ) -> Trainer:
   """Builds the training of a model.
 
   Args:
-    model: a chain of units, from inputs to logits.
+    model: a chain of units, from inputs to logits. In training it may return
+      a tuple: the logits, and those of auxiliary classifiers.
     in_shape: of one input.
     activation: how the activation of a unit is measured.
     update: how the parameters learn.
+    augment: maps a key and the inputs of a batch to those that are trained on.
   """
 
   def init(key):
@@ -83,13 +87,16 @@ def trainer(
 
   def step(state, batch, key):
     inputs, labels = batch
+    if augment:
+      inputs = augment(jax.random.fold_in(key, _AUGMENT), inputs)
 
     def loss_fn(params):
-      logits, model_state = model.apply(
+      outputs, model_state = model.apply(
         params, state.model_state, inputs, train=True, key=key
       )
-      accuracy = loss.accuracy(logits, labels)
-      return loss.cross_entropy(logits, labels), (model_state, accuracy)
+      logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
+      value = loss.with_auxiliary(logits, auxiliary, labels)
+      return value, (model_state, loss.accuracy(logits, labels))
 
     outputs = _outputs(state.params)
     taps = functools.partial(_taps, outputs, activation)

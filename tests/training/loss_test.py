@@ -18,6 +18,18 @@ class LossTest(parameterized.TestCase):
     actual = loss.cross_entropy(jnp.float32(logits), jnp.asarray(labels))
     np.testing.assert_allclose(actual, expected, rtol=1e-5)
 
+  def test_auxiliary_classifiers_count_three_tenths(self):
+    labels = jnp.array([0, 2])
+    logits = [
+      jnp.float32(np.random.default_rng(i).normal(size=(2, 3)))
+      for i in range(3)
+    ]
+    main, one, two = [float(loss.cross_entropy(x, labels)) for x in logits]
+    value = loss.with_auxiliary(logits[0], logits[1:], labels)
+    self.assertAlmostEqual(float(value), main + 0.3 * (one + two), places=5)
+    alone = loss.with_auxiliary(logits[0], (), labels)
+    self.assertAlmostEqual(float(alone), main, places=6)
+
   def test_accuracy(self):
     logits = jnp.array([[1.0, 0.0], [0.0, 1.0], [3.0, 2.0], [0.0, 1.0]])
     self.assertEqual(loss.accuracy(logits, jnp.array([0, 1, 1, 1])), 0.75)
