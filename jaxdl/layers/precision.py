@@ -1,4 +1,4 @@
-"""Computing in another floating-point format than the parameters are kept in."""
+"""Computing in another floating-point format than parameters are kept in."""
 
 from typing import Any
 
