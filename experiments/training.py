@@ -1,0 +1,241 @@
+"""Training a sweep: what is asked of every experiment, and how it runs.
+
+The flags that all experiments share, and the way from a grid to a record on
+disk: with progress, a Ctrl-C that loses nothing, and every mistake refused
+before data are read.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+import datetime
+import json
+import pathlib
+import shlex
+import sys
+from typing import Any
+
+from absl import flags
+from experiments import stopping
+
+NUM_SEEDS = flags.DEFINE_integer(
+  'num_seeds',
+  2,
+  'Each combination is trained with seeds 0, 1, ...',
+  lower_bound=1,
+)
+NUM_STEPS = flags.DEFINE_integer(
+  'num_steps', 400, 'Training steps of each network.', lower_bound=1
+)
+DATA = flags.DEFINE_string(
+  'data',
+  'fashion_mnist_small',
+  'fashion_mnist_small (12,000 images that come with jaxdl), fashion_mnist, '
+  'mnist, cifar10, digits; or the path of an .npz or of a folder of IDX files.',
+)
+DATA_DIR = flags.DEFINE_string(
+  'data_dir', None, 'Where the files of a named data set are.'
+)
+OUT = flags.DEFINE_string(
+  'out', None, 'Where to write. By default results/<experiment>/<time>.'
+)
+RESUME = flags.DEFINE_bool(
+  'resume', False, 'Go on with the study in --out, from its last chunk.'
+)
+OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace the study in --out.')
+CHUNK_STEPS = flags.DEFINE_integer(
+  'chunk_steps',
+  100,
+  'Steps between two writes; what a crash can cost.',
+  lower_bound=1,
+)
+ARRANGEMENT = flags.DEFINE_enum(
+  'arrangement',
+  'auto',
+  ['auto', 'map', 'vmap', 'loop'],
+  'How a device runs its networks: one after the other (map, auto on a CPU), '
+  'all at once (vmap, auto elsewhere), or unrolled (loop).',
+)
+
+
+def output_folder(name: str) -> pathlib.Path:
+  """Returns where an experiment writes: `--out`, or a folder of its own.
+
+  Args:
+    name: of the experiment.
+  """
+  if RESUME.value and not OUT.value:
+    raise ValueError('--resume needs --out: the folder of the study to resume')
+  now = datetime.datetime.now().strftime('%Y-%m-%d-%H%M%S')
+  return pathlib.Path(OUT.value or f'results/{name}/{now}')
+
+
+def numbers(
+  flag: flags.FlagHolder[list[str]], kind: Callable[[str], Any]
+) -> list[Any]:
+  """Returns the numbers of a list flag.
+
+  Args:
+    flag: the flag.
+    kind: `int` or `float`.
+  """
+  try:
+    return [kind(text) for text in flag.value]
+  except ValueError:
+    what = 'integers' if kind is int else 'numbers'
+    raise ValueError(
+      f'--{flag.name}={",".join(flag.value)}: give {what}, with commas between'
+    ) from None
+
+
+def check_axes(axes: Mapping[str, Sequence[Any]]) -> None:
+  """Raises a ValueError if a list flag has no value, or an empty one.
+
+  Args:
+    axes: the values of each flag, by its name.
+  """
+  for name, values in axes.items():
+    if not values:
+      raise ValueError(f'--{name} is empty; give at least one value')
+    if '' in values:
+      raise ValueError(
+        f'--{name}={",".join(values)} has a comma too many: no value stands '
+        'beside it'
+      )
+
+
+def load() -> Any:
+  """Loads the dataset that `--data` names, as it is stored."""
+  from jaxdl.data import sources
+
+  return sources.load(DATA.value, data_dir=DATA_DIR.value)
+
+
+def plan(grid: Any, split: Callable[..., Any]) -> Any:
+  """Plans a grid on all devices; refuses what a cell cannot be.
+
+  Args:
+    grid: a `sweep.Grid`.
+    split: maps a cell to its static and its dynamic part.
+  """
+  import jax
+  from jaxdl import sweep
+
+  return sweep.plan(
+    grid.cells(),
+    split,
+    devices=jax.devices(),
+    num_steps=NUM_STEPS.value,
+    chunk_steps=CHUNK_STEPS.value,
+    arrangement=None if ARRANGEMENT.value == 'auto' else ARRANGEMENT.value,
+  )
+
+
+def train(
+  name: str,
+  plan: Any,
+  out: pathlib.Path,
+  *,
+  part: str = '',
+  load: Callable[[], Any],
+  builder: Callable[..., Any],
+  settings: Mapping[str, Any],
+) -> None:
+  """Trains and records; raises KeyboardInterrupt if it was stopped.
+
+  Args:
+    name: of the experiment.
+    plan: what `plan` returned.
+    out: the folder of the study; whether it can take it is checked first.
+    part: the folder in `out` of this sweep, where a study has several.
+    load: returns the dataset, float32.
+    builder: maps the shape of one input and the number of classes to what
+      builds the experiment of a static part.
+    settings: what else decides the numbers, beside the name of the data.
+  """
+  from experiments import progress
+  from jaxdl import laboratory
+  from jaxdl import sweep
+  from jaxdl.sweep import claim
+  import rich.console
+
+  settings = {'data': DATA.value, **settings}
+  there = {'resume': RESUME.value, 'overwrite': OVERWRITE.value}
+  folder = out / part
+  resuming = claim.claim(folder, plan, settings, **there)
+  dataset = load()
+  console = rich.console.Console()
+  say(console, _description(plan, dataset, part))
+  stopped = (
+    f'stopped; nothing is lost. Go on with: {stopping.resume_command(out)}'
+  )
+  with (
+    progress.display(console) as display,
+    stopping.OnInterrupt(display, f'{name}: {stopped}') as stop,
+  ):
+    outcome = sweep.run(
+      plan,
+      builder(dataset.train_images.shape[1:], dataset.num_classes),
+      sweep.Data(*dataset[:4]),
+      laboratory.batches(len(dataset.train_labels)),
+      folder,
+      settings=settings,
+      attributes=_attributes(name, plan, dataset, settings),
+      progress=progress.Watch(
+        plan, dataset.num_classes, display, folder if resuming else None
+      ),
+      stop=stop,
+      **there,
+    )
+  if not outcome.finished:
+    raise KeyboardInterrupt(stopped)
+
+
+def say(console: Any, text: str) -> None:
+  """Prints a line as it is, however long.
+
+  Args:
+    console: a `rich.console.Console`.
+    text: the line.
+  """
+  console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _description(plan: Any, dataset: Any, part: str) -> str:
+  """Says what is about to be trained."""
+  devices = _count(
+    plan.num_devices, f'{plan.programs[0].devices[0].platform} device'
+  )
+  return (
+    f'{f"{part}: " if part else ""}'
+    f'{_count(len(plan.cells), "network")} in '
+    f'{_count(len(plan.programs), "program")} on {devices}; '
+    f'{_count(plan.num_steps, "step")} on {dataset.name} '
+    f'({len(dataset.train_labels):,} images)'
+  )
+
+
+def _count(number: int, thing: str) -> str:
+  return f'{number:,} {thing}{"" if number == 1 else "s"}'
+
+
+def _attributes(
+  name: str, plan: Any, dataset: Any, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+  """What the record says of itself."""
+  import importlib.metadata
+
+  import jaxdl
+  from jaxdl.sweep import claim
+
+  packages = ('jax', 'jaxlib', 'flax', 'optax', 'numpy')
+  axes = claim.axes(plan)
+  return {
+    **settings,
+    'jaxdl_version': jaxdl.__version__,
+    'data': dataset.name,
+    'num_classes': dataset.num_classes,
+    'axes': json.dumps([k for k, v in axes.items() if len(v) > 1]),
+    'versions': json.dumps(
+      {p: importlib.metadata.version(p) for p in packages}
+    ),
+    'command': shlex.join([name, *sys.argv[1:]]),
+  }
