@@ -37,7 +37,7 @@ _MOST_STYLES = len(PALETTE) * len(_DASHES)
 _COLUMNS = 4
 _WINDOW = diagnosis_lib.Thresholds().window
 
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
   'font.size': 9,
   'axes.titlesize': 10,
   'axes.labelsize': 9,
@@ -84,7 +84,7 @@ def all_figures(
 def save(figure: Figure, path: pathlib.Path) -> None:
   """Saves a figure in the format that the suffix names."""
   metadata = {'Date': None} if path.suffix == '.svg' else None
-  with matplotlib.rc_context(_STYLE):
+  with matplotlib.rc_context(STYLE):
     figure.savefig(path, metadata=metadata)
 
 
@@ -219,7 +219,7 @@ def _draw(
   legend = math.ceil(len(layout.styles) / legend_columns) if shown else 1
   width = max(2.6 * columns + 0.8, 6.4)
   height = len(blocks) * (1.9 * rows + 0.7) + 0.2 * legend + 0.2
-  with matplotlib.rc_context(_STYLE):
+  with matplotlib.rc_context(STYLE):
     figure = Figure(figsize=(width, height), layout='constrained')
     parts = figure.subfigures(len(blocks), 1, squeeze=False)[:, 0]
     for part, block in zip(parts, blocks, strict=True):
