@@ -14,17 +14,25 @@ from jaxdl.layers.combinators import Residual as Residual
 from jaxdl.layers.combinators import residual as residual
 from jaxdl.layers.combinators import scope as scope
 from jaxdl.layers.combinators import serial as serial
+from jaxdl.layers.inception import inception as inception
+from jaxdl.layers.inception import InceptionFeatures as InceptionFeatures
 from jaxdl.layers.linear import conv as conv
 from jaxdl.layers.linear import ConvParams as ConvParams
 from jaxdl.layers.linear import dense as dense
 from jaxdl.layers.linear import DenseParams as DenseParams
 from jaxdl.layers.linear import flatten as flatten
+from jaxdl.layers.mlpconv import mlpconv as mlpconv
 from jaxdl.layers.normalization import batch_norm as batch_norm
 from jaxdl.layers.normalization import BatchNormState as BatchNormState
 from jaxdl.layers.normalization import layer_norm as layer_norm
+from jaxdl.layers.normalization import (
+  local_response_norm as local_response_norm,
+)
 from jaxdl.layers.normalization import NormParams as NormParams
 from jaxdl.layers.pooling import avg_pool as avg_pool
 from jaxdl.layers.pooling import global_avg_pool as global_avg_pool
+from jaxdl.layers.pooling import lp_pool as lp_pool
+from jaxdl.layers.pooling import LpPoolParams as LpPoolParams
 from jaxdl.layers.pooling import max_pool as max_pool
 from jaxdl.layers.precision import in_dtype as in_dtype
 from jaxdl.layers.regularization import dropout as dropout

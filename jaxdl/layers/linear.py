@@ -11,6 +11,8 @@ from jaxdl.layers import initializers
 
 Padding = str | int | Sequence[tuple[int, int]]
 
+_PADDINGS = ('SAME', 'VALID')
+
 
 class DenseParams(NamedTuple):
   """Params of a dense layer."""
@@ -89,10 +91,13 @@ def conv(
     use_bias: whether there is a bias.
 
   Raises:
-    ValueError: if there are no features, or the groups don't divide them, or
-      the input isn't an image.
+    ValueError: if a size is less than 1, or the groups don't divide the
+      features, or the input isn't an image, or no pixel would come out.
   """
   base.require_positive('features', features)
+  require_window(kernel_size, strides, padding)
+  require_positive_pair('dilation', dilation)
+  base.require_positive('feature_group_count', feature_group_count)
   weight_init = weight_init or initializers.lecun()
   bias_init = bias_init or initializers.zeros()
 
@@ -116,6 +121,11 @@ def conv(
     b = bias_init(b_key, (features,)) if use_bias else ()
     x = jax.ShapeDtypeStruct((1, *in_shape), w.dtype)
     out_shape = jax.eval_shape(convolve, x, w).shape[1:]
+    extent = [
+      step * (size - 1) + 1
+      for size, step in zip(pair(kernel_size), pair(dilation), strict=True)
+    ]
+    require_pixels('conv', out_shape, in_shape, extent, padding)
     return out_shape, ConvParams(w, b), ()
 
   def apply(params, state, x, *, train=False, key=None):
@@ -163,6 +173,63 @@ def require_image(name: str, in_shape: base.Shape) -> base.Shape:
       f'{name} takes images [height, width, channels], got shape {in_shape}.'
     )
   return in_shape
+
+
+def require_positive_pair(name: str, size: int | tuple[int, int]) -> None:
+  """Demands a size of at least 1 along height and width.
+
+  Raises:
+    ValueError: if it is less.
+  """
+  if min(pair(size)) < 1:
+    raise ValueError(f'{name} must be at least 1, got {size}.')
+
+
+def require_window(
+  window: int | tuple[int, int],
+  strides: int | tuple[int, int],
+  padding: Padding,
+) -> None:
+  """Demands sizes that a window over images can have.
+
+  Raises:
+    ValueError: if a size is less than 1, or the padding has an unknown name.
+  """
+  require_positive_pair('window', window)
+  require_positive_pair('strides', strides)
+  if isinstance(padding, str) and padding not in _PADDINGS:
+    raise ValueError(
+      f'Unknown padding {padding!r}; choose one of: {", ".join(_PADDINGS)}, a '
+      'number of pixels, or (low, high) for height and for width.'
+    )
+
+
+def require_pixels(
+  name: str,
+  out_shape: base.Shape,
+  in_shape: base.Shape,
+  window: Sequence[int],
+  padding: Padding,
+) -> None:
+  """Demands that a window over an image leaves at least one pixel.
+
+  Args:
+    name: of the layer, for the message.
+    out_shape: of the layer.
+    in_shape: of the layer.
+    window: height and width that it spans, dilation included.
+    padding: of the layer.
+
+  Raises:
+    ValueError: if the output has no pixel.
+  """
+  if min(out_shape[:2]) < 1:
+    height, width = window
+    raise ValueError(
+      f'{name} leaves no pixel: a window of {height}x{width} with padding '
+      f'{padding!r} does not fit the image {in_shape}; give larger images, a '
+      'smaller window or more padding.'
+    )
 
 
 def _require_groups(groups: int, channels: int, features: int) -> None:

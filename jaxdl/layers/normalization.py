@@ -1,7 +1,8 @@
-"""Normalization: batch norm, with its running statistics as state; layer norm.
+"""Normalization: batch norm, whose running statistics are state; layer norm;
+local response normalization.
 
-Both standardize with the closed form of the derivative, which needs two sums
-where differentiating the mean and the variance takes more.
+The first two standardize with the closed form of the derivative, which needs
+two sums where differentiating the mean and the variance takes more.
 """
 
 import functools
@@ -11,6 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jaxdl.layers import base
+import numpy as np
 
 
 class NormParams(NamedTuple):
@@ -101,6 +103,57 @@ def layer_norm(
       return _affine(params, unit).astype(x.dtype), state
 
   return base.Layer(init, apply)
+
+
+def local_response_norm(
+  size: int = 5,
+  alpha: base.Scalar = 1e-4,
+  beta: base.Scalar = 0.75,
+  k: base.Scalar = 2.0,
+) -> base.Layer:
+  """`y_i = x_i / (k + alpha * sum_j x_j^2)^beta`, over `size` channels about i.
+
+  The channels are the last axis, and those beyond its ends count as zero. As in
+  the paper, alpha multiplies the sum; Caffe and PyTorch multiply the mean, so
+  their alpha is `size` times ours. See Krizhevsky et al., 2012, "ImageNet
+  classification with deep convolutional neural networks", section 3.3.
+
+  Args:
+    size: how many neighbouring channels are summed, an odd number.
+    alpha: weight of the sum of squares.
+    beta: the exponent.
+    k: what is added to the sum; positive.
+
+  Raises:
+    ValueError: if `size` isn't odd and positive, or k isn't positive.
+  """
+  if size < 1 or size % 2 == 0:
+    raise ValueError(f'size must be odd and at least 1, got {size}.')
+  if isinstance(k, (int, float)) and not k > 0:
+    raise ValueError(f'k must be positive, or zeros divide by zero; got {k}.')
+
+  def init(key, in_shape):
+    del key
+    return in_shape, (), ()
+
+  def apply(params, state, x, *, train=False, key=None):
+    del params, train, key
+    with jax.named_scope('local_response_norm'):
+      wide = _wide(x)
+      sums = _neighbour_sums(jnp.square(wide), size)
+      return (wide * (k + alpha * sums) ** -beta).astype(x.dtype), state
+
+  return base.Layer(init, apply)
+
+
+def _neighbour_sums(x, size):
+  """Sums `size` neighbours along the last axis, which keeps its length."""
+  ones = (1,) * (x.ndim - 1)
+  pads = [(0, 0)] * (x.ndim - 1) + [(size // 2, size // 2)]
+  zero = np.zeros((), x.dtype)
+  return jax.lax.reduce_window(
+    x, zero, jax.lax.add, (*ones, size), (*ones, 1), pads
+  )
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))

@@ -5,6 +5,7 @@ from absl.testing import parameterized
 import chex
 import jax
 import jax.numpy as jnp
+from jaxdl import layers
 from jaxdl.layers import initializers
 from jaxdl.layers import linear
 import numpy as np
@@ -81,6 +82,50 @@ class ConvTest(parameterized.TestCase):
   def test_refuses_groups_that_do_not_divide(self):
     with self.assertRaisesRegex(ValueError, 'count 2 must divide .* 3'):
       linear.conv(2, feature_group_count=2).init(jax.random.key(0), (4, 4, 3))
+
+  def test_groups_are_towers_side_by_side(self):
+    towers = layers.conv(6, 3, strides=2, feature_group_count=2)
+    _, params, _ = towers.init(jax.random.key(0), (7, 8, 4))
+    x = jnp.asarray(_normal(2, 7, 8, 4), jnp.float32)
+    y, _ = towers.apply(params, (), x)
+
+    tower = layers.conv(3, 3, strides=2)
+    halves = [
+      tower.apply(
+        linear.ConvParams(params.w[..., out], params.b[out]), (), x[..., into]
+      )[0]
+      for out, into in (
+        (slice(0, 3), slice(0, 2)),
+        (slice(3, 6), slice(2, 4)),
+      )
+    ]
+    np.testing.assert_allclose(
+      y, jnp.concatenate(halves, axis=-1), rtol=1e-4, atol=1e-5
+    )
+
+  @parameterized.parameters(
+    (dict(kernel_size=(3, 0)), r'window must be at least 1, got \(3, 0\)'),
+    (dict(strides=0), 'strides must be at least 1, got 0'),
+    (dict(dilation=0), 'dilation must be at least 1, got 0'),
+    (dict(feature_group_count=0), 'count must be at least 1, got 0'),
+    (dict(padding='FULL'), "Unknown padding 'FULL'; choose .*: SAME, VALID"),
+  )
+  def test_refuses_sizes_that_make_no_sense(self, kwargs, message):
+    with self.assertRaisesRegex(ValueError, message):
+      linear.conv(2, **kwargs)
+
+  @parameterized.parameters(
+    (dict(kernel_size=(2, 5), padding='VALID'), "2x5 with padding 'VALID'"),
+    (dict(kernel_size=7, padding=1), '7x7 with padding 1'),
+    (dict(dilation=2, padding=0), '5x5 with padding 0'),
+  )
+  def test_refuses_an_image_that_is_too_small(self, kwargs, message):
+    layer = layers.serial(linear.conv(2, **kwargs), names=('conv',))
+    with self.assertRaisesRegex(
+      layers.base.LayerError,
+      rf'^conv: conv leaves no pixel: .* {message} .* \(4, 4, 3\)',
+    ):
+      layer.init(jax.random.key(0), (4, 4, 3))
 
 
 class FlattenTest(absltest.TestCase):

@@ -205,5 +205,53 @@ class LayerNormTest(chex.TestCase):
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
 
 
+class LocalResponseNormTest(parameterized.TestCase):
+  @parameterized.parameters(
+    ((2, 3, 4, 9), {}),
+    ((4, 3), {}),  # Fewer channels than the window.
+    ((4, 6), dict(size=1, alpha=0.5)),
+    ((4, 6), dict(size=3, alpha=2.0, beta=0.5, k=1.0)),
+  )
+  def test_agrees_with_a_loop(self, shape, kwargs):
+    x = 10 * np.random.default_rng(0).standard_normal(shape)
+    layer = normalization.local_response_norm(**kwargs)
+    y, _ = layer.apply((), (), jnp.asarray(x, jnp.float32))
+
+    full = {**dict(size=5, alpha=1e-4, beta=0.75, k=2.0), **kwargs}
+    half, channels = full['size'] // 2, shape[-1]
+    for i in range(channels):
+      nearest = range(max(0, i - half), min(channels - 1, i + half) + 1)
+      total = sum(x[..., j] ** 2 for j in nearest)
+      scale = (full['k'] + full['alpha'] * total) ** full['beta']
+      np.testing.assert_allclose(y[..., i], x[..., i] / scale, rtol=1e-5)
+
+  def test_gradient_agrees_with_differences(self):
+    with _float64():
+      x = _batch((3, 7))
+      layer = normalization.local_response_norm(alpha=0.3)
+      weights = np.random.default_rng(1).standard_normal((3, 7))
+      loss_fn = lambda x: jnp.sum(weights * layer.apply((), (), x)[0])
+      grad = jax.grad(loss_fn)(jnp.asarray(x))
+      tangent = np.random.default_rng(2).standard_normal((3, 7))
+      ends = [loss_fn(x + sign * 1e-6 * tangent) for sign in (1, -1)]
+      difference = (ends[0] - ends[1]) / 2e-6
+      np.testing.assert_allclose(np.sum(grad * tangent), difference, rtol=1e-6)
+
+  def test_zeros_have_a_finite_gradient(self):
+    layer = normalization.local_response_norm()
+    loss_fn = lambda x: layer.apply((), (), x)[0].sum()
+    grad = jax.grad(loss_fn)(jnp.zeros((2, 6)))
+    np.testing.assert_allclose(grad, np.full((2, 6), 2**-0.75), rtol=1e-6)
+
+  @parameterized.parameters(
+    (dict(size=4), 'size must be odd and at least 1, got 4'),
+    (dict(size=0), 'size must be odd and at least 1, got 0'),
+    (dict(k=0.0), 'k must be positive'),
+  )
+  def test_refuses_what_makes_no_sense(self, kwargs, message):
+    with self.assertRaisesRegex(ValueError, message):
+      normalization.local_response_norm(**kwargs)
+
+
 if __name__ == '__main__':
   absltest.main()

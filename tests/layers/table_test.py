@@ -1,5 +1,7 @@
 """Laws that hold for every layer: a new layer takes one row of `_LAYERS`."""
 
+import math
+
 from absl.testing import absltest
 from absl.testing import parameterized
 import chex
@@ -32,13 +34,42 @@ _LAYERS = {
     _VECTOR,
   ),
   'layer_norm': (layers.layer_norm(), _VECTOR),
+  'local_response_norm': (layers.local_response_norm(3), _IMAGE),
   'dropout': (layers.dropout(0.5), _VECTOR),
   'flatten': (layers.flatten(), _IMAGE),
   'max_pool': (layers.max_pool(2), _IMAGE),
   'max_pool_same': (layers.max_pool(3, 2, 'SAME'), _IMAGE),
   'avg_pool': (layers.avg_pool((2, 3), 1), _IMAGE),
   'avg_pool_pads': (layers.avg_pool(3, 2, 1), _IMAGE),
+  'lp_pool': (layers.lp_pool(2, p=3.0), _IMAGE),
+  'lp_pool_pads': (
+    layers.lp_pool(3, 2, 'SAME', p=1.0, reduction='sum'),
+    _IMAGE,
+  ),
+  'lp_pool_max': (layers.lp_pool((2, 3), p=math.inf), _IMAGE),
+  'lp_pool_learned': (layers.lp_pool(2, learned=True), _IMAGE),
   'global_avg_pool': (layers.global_avg_pool(), _IMAGE),
+  'mlpconv': (layers.mlpconv((8, 6), activation=_RELU), _IMAGE),
+  'mlpconv_norm': (
+    layers.mlpconv((8,), norm=layers.layer_norm(), activation=_RELU),
+    _IMAGE,
+  ),
+  'inception': (
+    layers.inception(
+      layers.InceptionFeatures(2, 1, 3, 1, 2, 1), activation=_RELU
+    ),
+    _IMAGE,
+  ),
+  'inception_norm': (
+    layers.inception(
+      layers.InceptionFeatures(2, 1, 3, 1, 2, 1),
+      norm=layers.batch_norm(),
+      activation=layers.activation('prelu'),
+      wide_kernel_size=3,
+      use_bias=False,
+    ),
+    _IMAGE,
+  ),
   'identity': (layers.identity(), _VECTOR),
   'serial': (layers.serial(layers.dense(3), _RELU), _VECTOR),
   'serial_empty': (layers.serial(), _VECTOR),
