@@ -4,8 +4,9 @@
 
 measures what flows through every `jax.named_scope` of a loss;
 `jaxdl.log_cotangent_profile` does so at any depth. `jaxdl.layers` and
-`jaxdl.activations` build networks, `jaxdl.sweep` trains grids of them, and
-`jaxdl.diagnose` says of a record what vanishes, explodes, or learns.
+`jaxdl.activations` build networks, `jaxdl.models` has the architectures of the
+literature by name, `jaxdl.sweep` trains grids of them, and `jaxdl.diagnose`
+says of a record what vanishes, explodes, or learns.
 """
 
 from typing import Any, TYPE_CHECKING
@@ -13,6 +14,7 @@ from typing import Any, TYPE_CHECKING
 if TYPE_CHECKING:
   from jaxdl import activations as activations
   from jaxdl import layers as layers
+  from jaxdl import models as models
   from jaxdl import sweep as sweep
   from jaxdl.diagnosis import diagnose as diagnose
   from jaxdl.tracing import log_cotangent_profile as log_cotangent_profile
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 __version__ = '0.1.0'
 
-_MODULES = ('activations', 'layers', 'sweep')
+_MODULES = ('activations', 'layers', 'models', 'sweep')
 _FUNCTIONS = {
   'diagnose': 'jaxdl.diagnosis',
   'log_cotangent_profile': 'jaxdl.tracing',

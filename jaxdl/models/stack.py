@@ -1,8 +1,8 @@
 """The deep homogeneous stack: a stem, repeated hidden layers and a readout.
 
-All architectures here are stacks, so a study names their layers alike. Scopes,
-where `->` marks the scan over the hidden layers, whose statistics have a
-leading layer axis:
+The MLP, the CNN of constant width and the highway networks are stacks, so a
+study names their layers alike. Scopes, where `->` marks the scan over the
+hidden layers, whose statistics have a leading layer axis:
 
   stem/linear, stem/norm, stem/activation          layer 1
   hidden -> layer/linear, layer/norm, layer/activation    layers 2..depth
@@ -16,7 +16,7 @@ without one. No shortcut adds a level: a branch keeps its scopes. A scope of the
 layer's kind lies within: `stem/activation/relu`, `stem/dense/dense`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from jaxdl import choice
 from jaxdl import layers
@@ -51,11 +51,28 @@ def block(
   Raises:
     ValueError: if the normalization is unknown.
   """
+  return named_serial(
+    {linear_name: linear, **normalization(norm), 'activation': activation}
+  )
+
+
+def named_serial(children: Mapping[str, base.Layer]) -> base.Layer:
+  """Composes layers in order, each in the scope of its name."""
+  return layers.serial(*children.values(), names=tuple(children))
+
+
+def normalization(norm: str, name: str = 'norm') -> dict[str, base.Layer]:
+  """A normalization by the name of its scope; empty for 'none'.
+
+  Args:
+    norm: one of `NORMS`; 'batch_plain' has no scale and shift.
+    name: of its scope.
+
+  Raises:
+    ValueError: if the normalization is unknown.
+  """
   norm_fn = choice.choose('norm', norm, _NORMS)
-  if norm_fn is None:
-    return layers.serial(linear, activation, names=(linear_name, 'activation'))
-  names = (linear_name, 'norm', 'activation')
-  return layers.serial(linear, norm_fn(), activation, names=names)
+  return {} if norm_fn is None else {name: norm_fn()}
 
 
 def with_shortcut(

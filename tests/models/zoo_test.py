@@ -1,0 +1,249 @@
+"""Tests for `zoo.py`: every row of the table, and every refusal."""
+
+import functools
+import inspect
+import math
+
+from absl.testing import absltest
+from absl.testing import parameterized
+import jax
+import jax.numpy as jnp
+from jaxdl import layers
+from jaxdl import models
+from jaxdl.layers import initializers
+from jaxdl.models import stack
+from jaxdl.models import zoo
+
+
+def _shapes(net, in_shape):
+  """Returns params and state as shapes, nothing allocated."""
+  init = lambda key: net.init(key, in_shape)[1:]
+  return jax.eval_shape(init, jax.random.key(0))
+
+
+def _size(params):
+  return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
+
+
+def _logits(net, in_shape):
+  """Returns the shape of what a network makes of two images in training."""
+  params, state = _shapes(net, in_shape)
+  x = jax.ShapeDtypeStruct((2, *in_shape), jnp.float32)
+  apply = functools.partial(net.apply, train=True)
+  y, new_state = jax.eval_shape(apply, params, state, x, key=jax.random.key(0))
+  assert jax.tree.structure(state) == jax.tree.structure(new_state)
+  return y.shape
+
+
+class EveryArchitectureTest(parameterized.TestCase):
+  @parameterized.parameters(*models.names())
+  def test_builds_as_published(self, name):
+    row = models.architecture(name)
+    self.assertIn(row.norm, row.norms)
+    self.assertIn(row.shortcut, row.shortcuts)
+    self.assertContainsSubset(row.norms, stack.NORMS)
+    net = models.build(name, num_classes=row.num_classes, in_shape=row.in_shape)
+    self.assertEqual(_logits(net, row.in_shape), (2, row.num_classes))
+
+  @parameterized.parameters(*models.names())
+  def test_own_options_are_the_defaults_of_the_builder(self, name):
+    row = models.architecture(name)
+    parameters = inspect.signature(row.builder).parameters
+    for option, value in row.options.items():
+      default = parameters[option].default
+      if default is not inspect.Parameter.empty:
+        self.assertEqual(value, default, option)
+
+  @parameterized.parameters(*models.names())
+  def test_every_parameter_of_the_builder_can_be_chosen(self, name):
+    row = models.architecture(name)
+    fixed = getattr(row.builder, 'keywords', {})
+    toggles = {'num_classes', 'activation', 'norm', 'weight_init', 'bias_init'}
+    if len(row.shortcuts) > 1:
+      toggles.add('shortcut')
+    free = set(inspect.signature(row.builder).parameters) - set(fixed) - toggles
+    self.assertEqual(free, set(row.options))
+
+  @parameterized.parameters(
+    *(
+      (name, norm, shortcut)
+      for name in ('mlp', 'highway_cnn', 'resnet20', 'preresnet50', 'plain20')
+      for norm in models.architecture(name).norms
+      for shortcut in models.architecture(name).shortcuts
+    )
+  )
+  def test_every_choice_builds(self, name, norm, shortcut):
+    net = models.build(
+      name, num_classes=3, in_shape=(32, 32, 3), norm=norm, shortcut=shortcut
+    )
+    self.assertEqual(_logits(net, (32, 32, 3)), (2, 3))
+
+
+class SizesTest(parameterized.TestCase):
+  @parameterized.parameters(
+    ('resnet18', 11_689_512),
+    ('resnet34', 21_797_672),
+    ('resnet50', 25_557_032),
+    ('preresnet18', 11_687_848),
+    ('preresnet34', 21_796_008),
+    ('preresnet50', 25_549_480),
+    ('resnet20', 269_722),
+    ('resnet32', 464_154),
+    ('resnet44', 658_586),
+    ('resnet56', 853_018),
+    ('plain20', 269_722),
+    ('plain56', 853_018),
+  )
+  def test_is_the_published_one(self, name, expected):
+    row = models.architecture(name)
+    net = models.build(name, num_classes=row.num_classes, in_shape=row.in_shape)
+    self.assertEqual(_size(_shapes(net, row.in_shape)[0]), expected)
+
+  def test_options_reach_the_builder(self):
+    build = functools.partial(
+      models.build, num_classes=10, in_shape=(32, 32, 3), norm='batch'
+    )
+    projected = build('preresnet20', shortcut='projection')
+    self.assertEqual(_size(_shapes(projected, (32, 32, 3))[0]), 272_282)
+    same = build('resnet20', shortcut='projection', preactivation=True)
+    self.assertEqual(
+      _shapes(same, (32, 32, 3)), _shapes(projected, (32, 32, 3))
+    )
+    thin = build('mlp', depth=2, width=7)
+    expected = 3072 * 7 + 7 + 14 + 7 * 7 + 7 + 14 + 7 * 10 + 10
+    self.assertEqual(_size(_shapes(thin, (32, 32, 3))[0]), expected)
+
+
+class ActivationTest(absltest.TestCase):
+  def _value(self, activation):
+    """Returns what the activation of a net makes of -1 and 0.5."""
+    net = models.build(
+      'mlp',
+      num_classes=1,
+      in_shape=(1,),
+      activation=activation,
+      depth=1,
+      width=1,
+      weight_init=initializers.constant(1.0),
+    )
+    _, params, state = net.init(jax.random.key(0), (1,))
+    y, _ = net.apply(params, state, jnp.array([[-1.0], [0.5]]))
+    return [round(float(value), 4) for value in y[:, 0]]
+
+  def test_is_a_name_with_numbers_or_a_layer(self):
+    self.assertEqual(self._value('relu'), [0.0, 0.5])
+    self.assertEqual(self._value('leaky_relu:0.2'), [-0.2, 0.5])
+    self.assertEqual(self._value(layers.activation('identity')), [-1.0, 0.5])
+
+
+class TracedNumbersTest(parameterized.TestCase):
+  @parameterized.parameters(
+    ('resnet20', 'residual_scale', None),
+    ('mlp', 'residual_scale', 'identity'),
+    ('mlp', 'gate_bias', 'highway'),
+    ('highway_cnn', 'gate_bias', None),
+  )
+  def test_options_may_be_traced(self, name, option, shortcut):
+    def logits(value, std):
+      net = models.build(
+        name,
+        num_classes=3,
+        in_shape=(8, 8, 3),
+        shortcut=shortcut,
+        weight_init=initializers.normal_fan_in(std),
+        bias_init=initializers.normal(std),
+        **{option: value},
+      )
+      _, params, state = net.init(jax.random.key(0), (8, 8, 3))
+      return net.apply(params, state, jnp.ones((1, 8, 8, 3)))[0]
+
+    closed = jax.make_jaxpr(jax.vmap(logits))(jnp.ones(2), jnp.ones(2))
+    self.assertEqual(closed.out_avals[0].shape, (2, 1, 3))
+    used = {str(v) for e in closed.jaxpr.eqns for v in e.invars}
+    for variable in closed.jaxpr.invars:
+      self.assertIn(str(variable), used)
+
+
+class RefusalsTest(parameterized.TestCase):
+  @parameterized.parameters(
+    ('resnet21', {}, "Unknown architecture 'resnet21'.*Did you mean 'resnet"),
+    (
+      'plain20',
+      dict(shortcut='identity'),
+      ("^plain20 has no shortcuts: shortcut is 'identity'; possible: none$"),
+    ),
+    (
+      'highway',
+      dict(shortcut='identity'),
+      ("^shortcut of highway is 'identity'; possible: highway$"),
+    ),
+    (
+      'resnet20',
+      dict(shortcut='highway'),
+      (
+        "^shortcut of resnet20 is 'highway'; "
+        'possible: none, identity, projection$'
+      ),
+    ),
+    (
+      'resnet20',
+      dict(norm='bach'),
+      (
+        "^norm of resnet20 is 'bach'; "
+        'possible: none, batch, batch_plain, layer$'
+      ),
+    ),
+    ('resnet20', dict(depth=3), "Unknown option of resnet20 'depth'; choose"),
+    (
+      'resnet18',
+      dict(stride_in_1x1=True),
+      "option of resnet18 'stride_in_1x1'",
+    ),
+    (
+      'resnet20',
+      dict(shortcut='none', residual_scale=0.5),
+      (
+        "^residual_scale has no meaning in resnet20 with shortcut 'none'; it "
+        'belongs to: identity, projection$'
+      ),
+    ),
+    (
+      'mlp',
+      dict(gate_bias=-1.0),
+      'gate_bias has no meaning in mlp.*: highway$',
+    ),
+    ('mlp', dict(activation='rleu'), "Unknown activation 'rleu'"),
+    ('mlp', dict(activation='relu:1'), "activation 'relu:1' has too many"),
+    (
+      'resnet20',
+      dict(in_shape=(784,)),
+      (
+        r'^resnet20 cannot take inputs of shape \(784,\): stem/conv: .*\(784,\)'
+      ),
+    ),
+    (
+      'resnet20',
+      dict(in_shape=(0, 32, 3)),
+      (r'^resnet20 cannot take .* \(0, 32, 3\): each size must be at least'),
+    ),
+    ('mlp', dict(num_classes=0), 'num_classes must be at least 1'),
+  )
+  def test_says_in_a_line_what_is_possible(self, name, kwargs, message):
+    defaults = dict(num_classes=10, in_shape=(32, 32, 3))
+    with self.assertRaisesRegex(ValueError, message) as caught:
+      models.build(name, **{**defaults, **kwargs})
+    self.assertLen(str(caught.exception).splitlines(), 1)
+
+  def test_toggle_is_norm_or_shortcut(self):
+    self.assertEqual(zoo.chosen('resnet18', 'shortcut', None), 'projection')
+    self.assertEqual(zoo.chosen('resnet20', 'norm', 'layer'), 'layer')
+    with self.assertRaisesRegex(ValueError, "Unknown toggle 'clip'; choose"):
+      zoo.chosen('resnet20', 'clip', 'none')
+
+  def test_row_of_an_unknown_name(self):
+    with self.assertRaisesRegex(ValueError, "'vgg99'; choose one of: mlp, cnn"):
+      zoo.architecture('vgg99')
+
+
+if __name__ == '__main__':
+  absltest.main()
