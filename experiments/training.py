@@ -56,16 +56,26 @@ ARRANGEMENT = flags.DEFINE_enum(
 )
 
 
-def output_folder(name: str) -> pathlib.Path:
+def output_folder(name: str, parts: Sequence[str] = ()) -> pathlib.Path:
   """Returns where an experiment writes: `--out`, or a folder of its own.
 
   Args:
     name: of the experiment.
+    parts: the folders in it, one a sweep, where a study has several.
+
+  Raises:
+    ValueError: if a study of several sweeps would go among foreign files.
   """
   if RESUME.value and not OUT.value:
     raise ValueError('--resume needs --out: the folder of the study to resume')
   now = datetime.datetime.now().strftime('%Y-%m-%d-%H%M%S')
-  return pathlib.Path(OUT.value or f'results/{name}/{now}')
+  out = pathlib.Path(OUT.value or f'results/{name}/{now}')
+  if parts and out.is_dir() and any(out.iterdir()):
+    if not any((out / part).is_dir() for part in parts):
+      raise ValueError(
+        f'{out} holds files that are no study; give another --out'
+      )
+  return out
 
 
 def numbers(

@@ -35,13 +35,13 @@ def write(
   out_dir = pathlib.Path(out_dir)
   out_dir.mkdir(parents=True, exist_ok=True)
   frame = tables.summary(diagnosis)
-  paths = [_replace(out_dir / 'summary.csv', _text(tables.csv(frame)))]
+  paths = [replace(out_dir / 'summary.csv', _text(tables.csv(frame)))]
   for name, figure in figures.all_figures(record, frame):
     for suffix in ('.png', '.svg'):
       save = lambda path: figures.save(figure, path)
-      paths.append(_replace(out_dir / f'{name}{suffix}', save))
+      paths.append(replace(out_dir / f'{name}{suffix}', save))
   html = page.render(record, diagnosis, frame)
-  paths.append(_replace(out_dir / 'report.html', _text(html)))
+  paths.append(replace(out_dir / 'report.html', _text(html)))
   return paths
 
 
@@ -73,10 +73,18 @@ def _text(content: str) -> Callable[[pathlib.Path], object]:
   return lambda path: path.write_text(content, encoding='utf-8')
 
 
-def _replace(
+def replace(
   path: pathlib.Path, save: Callable[[pathlib.Path], object]
 ) -> pathlib.Path:
-  """Saves to a temporary name beside `path`, then renames."""
+  """Saves to a temporary name beside `path`, then renames.
+
+  Args:
+    path: the file to be.
+    save: writes to the path that it is given.
+
+  Returns:
+    `path`.
+  """
   temporary = path.with_name(f'.{path.stem}.{os.getpid()}{path.suffix}')
   try:
     save(temporary)

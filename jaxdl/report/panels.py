@@ -1,0 +1,131 @@
+"""Panels: figures of any quantities, one colour a treatment, one legend.
+
+Each line is the median over seeds, with a band from the least to the largest.
+"""
+
+from collections.abc import Mapping, Sequence
+import math
+from typing import Any, NamedTuple
+
+from jaxdl.report import figures
+import matplotlib
+from matplotlib import figure as figure_lib
+from matplotlib import lines
+import numpy as np
+
+_COLUMNS = 3
+_DASHES = ('-', '--', ':', '-.')
+
+
+class Series(NamedTuple):
+  """A line with its band: `[points]` each; NaN where there is no value."""
+
+  x: np.ndarray
+  middle: np.ndarray
+  low: np.ndarray
+  high: np.ndarray
+
+
+class Panel(NamedTuple):
+  """One pair of axes.
+
+  Attributes:
+    title, x_label, y_label: what is written.
+    series: by the name of the treatment.
+    log_x, log_y: whether the scale is logarithmic.
+    marked: whether each point is marked, as where points are few.
+    ticks: names of the places 0, 1, ... along x; empty if x is a number.
+  """
+
+  title: str
+  x_label: str
+  y_label: str
+  series: Mapping[str, Series]
+  log_x: bool = False
+  log_y: bool = False
+  marked: bool = False
+  ticks: Sequence[str] = ()
+
+
+def over_seeds(x: np.ndarray, values: np.ndarray) -> Series:
+  """Takes median and range over seeds of what is finite.
+
+  Args:
+    x: `[points]`.
+    values: `[seeds, points]`.
+  """
+  finite = np.ma.masked_invalid(np.asarray(values, float))
+  middle, low, high = (
+    np.ma.filled(reduce(finite, axis=0), np.nan)
+    for reduce in (np.ma.median, np.ma.min, np.ma.max)
+  )
+  return Series(np.asarray(x), middle, low, high)
+
+
+def draw(panels: Sequence[Panel], names: Sequence[str]) -> figure_lib.Figure:
+  """Draws panels in rows, and one legend below them.
+
+  Args:
+    panels: at least one.
+    names: the treatments, in the order of the legend.
+  """
+  columns = min(_COLUMNS, len(panels))
+  rows = math.ceil(len(panels) / columns)
+  styles: dict[str, dict[str, Any]] = {
+    name: {
+      'color': figures.PALETTE[i % len(figures.PALETTE)],
+      'linestyle': _DASHES[i // len(figures.PALETTE) % len(_DASHES)],
+    }
+    for i, name in enumerate(names)
+  }
+  with matplotlib.rc_context(figures.STYLE):
+    figure = figure_lib.Figure(
+      figsize=(3.5 * columns, 2.8 * rows + 0.5), layout='constrained'
+    )
+    all_axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes, panel in zip(all_axes, panels, strict=False):
+      _draw_panel(axes, panel, styles)
+    for axes in all_axes[len(panels) :]:
+      axes.remove()
+    handles = [
+      lines.Line2D([], [], label=name, **style)
+      for name, style in styles.items()
+    ]
+    figure.legend(
+      handles=handles,
+      loc='outside lower center',
+      ncols=min(len(handles), 2 * columns),
+    )
+  return figure
+
+
+def _draw_panel(axes, panel: Panel, styles) -> None:
+  axes.set_title(panel.title)
+  axes.set_xlabel(panel.x_label)
+  axes.set_ylabel(panel.y_label)
+  for name, series in panel.series.items():
+    middle, low, high = (
+      np.where(y > 0, y, np.nan) if panel.log_y else y for y in series[1:]
+    )
+    marked = panel.marked or len(series.x) == 1
+    axes.plot(
+      series.x,
+      middle,
+      marker='o' if marked else None,
+      markersize=4,
+      **styles[name],
+    )
+    if marked:
+      around = [middle - low, high - middle]
+      color = styles[name]['color']
+      axes.errorbar(series.x, middle, around, fmt='none', ecolor=color)
+    else:
+      color = styles[name]['color']
+      axes.fill_between(series.x, low, high, color=color, alpha=0.15, lw=0)
+  if panel.log_x:
+    axes.set_xscale('log')
+  if panel.log_y:
+    axes.set_yscale('log')
+  if panel.ticks:
+    axes.set_xticks(range(len(panel.ticks)), panel.ticks)
+    axes.set_xlim(-0.5, len(panel.ticks) - 0.5)
