@@ -24,6 +24,8 @@ class Operation(NamedTuple):
     outputs: the keys of the values it makes.
     bodies: graphs that it calls and that a probe can look into: the body of a
       scan or of a remat, the branches of a cond; else empty.
+    called: the graph of a function with a derivative of its own, for those who
+      read and don't differentiate; else None.
   """
 
   primitive: core.Primitive
@@ -32,6 +34,7 @@ class Operation(NamedTuple):
   inputs: tuple[int | core.Literal, ...]
   outputs: tuple[int, ...]
   bodies: tuple['Graph', ...]
+  called: 'Graph | None' = None
 
 
 class Graph(NamedTuple):
@@ -130,8 +133,12 @@ class _Flattening:
         continue
       outputs = tuple(self._name(var, env, avals) for var in eqn.outvars)
       bodies = tuple(self.graph(body) for body in _bodies(eqn))
+      own = _with_own_derivative(eqn)
+      body = None if own is None else self.graph(own)
       operations.append(
-        Operation(eqn.primitive, eqn.params, path, inputs, outputs, bodies)
+        Operation(
+          eqn.primitive, eqn.params, path, inputs, outputs, bodies, body
+        )
       )
 
 
@@ -169,6 +176,14 @@ def _bodies(eqn: Any) -> tuple[core.ClosedJaxpr, ...]:
       return (_close(eqn.params['jaxpr']),)
     case _:
       return ()
+
+
+def _with_own_derivative(eqn: Any) -> core.ClosedJaxpr | None:
+  """What a call to a function with a derivative of its own calls."""
+  if eqn.primitive.name in ('custom_jvp_call', 'custom_vjp_call'):
+    called = eqn.params['call_jaxpr']
+    return called if hasattr(called, 'consts') else _close(called)
+  return None
 
 
 def _close(jaxpr: Any) -> core.ClosedJaxpr:
