@@ -24,16 +24,34 @@ _ACTIVATION = flags.DEFINE_list(
 _NORM = flags.DEFINE_list(
   'norm',
   'none,batch',
-  'none, batch, batch_plain (without scale and shift), layer.',
+  'own (of the model as published), none, batch, batch_plain (without scale '
+  'and shift), layer.',
 )
 _SHORTCUT = flags.DEFINE_list(
-  'shortcut', 'none,identity', 'none, identity, highway.'
+  'shortcut',
+  'none,identity',
+  'own (of the model as published), none, identity, highway, projection (1x1 '
+  'convolutions where a residual network changes shape).',
 )
 _CLIP = flags.DEFINE_list(
   'clip', 'none,norm:1.0', 'none, value:V, norm:V, adaptive:V.'
 )
 _MODEL = flags.DEFINE_list(
-  'model', 'mlp', 'mlp (fully connected), cnn (3x3 convolutions).'
+  'model',
+  'mlp',
+  'mlp (fully connected), cnn (3x3 convolutions), or an architecture with a '
+  'depth of its own: resnet20, vgg16_cifar, ... An unknown name lists all.',
+)
+_AUGMENT = flags.DEFINE_list(
+  'augment',
+  'none',
+  'none, or what happens at random to each training image: crop:4 (after '
+  'padding with 4 zeros), flip, cutout:8; + between several: crop:4+flip.',
+)
+_COMPUTE_DTYPE = flags.DEFINE_list(
+  'compute_dtype',
+  'float32',
+  'float32, bfloat16 (parameters and updates stay float32).',
 )
 _DEPTH = flags.DEFINE_list('depth', '30', 'Layers before the readout.')
 _WIDTH = flags.DEFINE_list('width', '128', 'Units, or channels, of each layer.')
@@ -86,6 +104,8 @@ SECTIONS: Mapping[str, Sequence[flags.FlagHolder[Any]]] = {
     _LEARNING_RATE,
     _WEIGHT_DECAY,
     _BATCH_SIZE,
+    _AUGMENT,
+    _COMPUTE_DTYPE,
   ],
   'Run': [training.NUM_STEPS, training.DATA, training.DATA_DIR, _PREPROCESSING],
   'Output': [
@@ -101,7 +121,7 @@ SECTIONS: Mapping[str, Sequence[flags.FlagHolder[Any]]] = {
 def set_defaults(**defaults: str) -> None:
   """Gives flags other defaults; before the command line is parsed."""
   for name, value in defaults.items():
-    flags.set_default(flags.FLAGS[name], value)
+    flags.FLAGS.set_default(name, value)
 
 
 def run(name: str) -> None:
@@ -138,6 +158,8 @@ def _axes() -> Mapping[str, Sequence[Any]]:
     'optimizer': _OPTIMIZER.value,
     'learning_rate': training.numbers(_LEARNING_RATE, float),
     'weight_decay': training.numbers(_WEIGHT_DECAY, float),
+    'augment': _AUGMENT.value,
+    'compute_dtype': _COMPUTE_DTYPE.value,
     'depth': training.numbers(_DEPTH, int),
     'width': training.numbers(_WIDTH, int),
     'batch_size': training.numbers(_BATCH_SIZE, int),
@@ -160,9 +182,10 @@ def _train(name: str, grid: Any, out: pathlib.Path) -> None:
   def load():
     return preprocessing.preprocess(training.load(), _PREPROCESSING.value)
 
+  cells = [laboratory.complete(cell) for cell in grid.cells()]
   training.train(
     name,
-    training.plan(grid, laboratory.split),
+    training.plan(cells, laboratory.split),
     out,
     load=load,
     builder=laboratory.builder,

@@ -119,18 +119,18 @@ def load() -> Any:
   return sources.load(DATA.value, data_dir=DATA_DIR.value)
 
 
-def plan(grid: Any, split: Callable[..., Any]) -> Any:
-  """Plans a grid on all devices; refuses what a cell cannot be.
+def plan(cells: Sequence[Any], split: Callable[..., Any]) -> Any:
+  """Plans cells on all devices; refuses what a cell cannot be.
 
   Args:
-    grid: a `sweep.Grid`.
+    cells: of a `sweep.Grid`.
     split: maps a cell to its static and its dynamic part.
   """
   import jax
   from jaxdl import sweep
 
   return sweep.plan(
-    grid.cells(),
+    cells,
     split,
     devices=jax.devices(),
     num_steps=NUM_STEPS.value,

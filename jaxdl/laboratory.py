@@ -11,32 +11,34 @@ import functools
 import math
 from typing import Any, NamedTuple
 
+import jax
 from jaxdl import activations
 from jaxdl import choice
 from jaxdl import layers
 from jaxdl import sweep
 from jaxdl import training
+from jaxdl.data import augmentation
 from jaxdl.data import batches as batches_lib
 from jaxdl.layers import initializers
-from jaxdl.models import cnn
-from jaxdl.models import mlp
-from jaxdl.models import stack
+from jaxdl.models import zoo
 from jaxdl.tracing import statistics
 
-MODELS: Mapping[str, Callable[..., layers.Layer]] = {
-  'mlp': mlp.mlp,
-  'cnn': cnn.cnn,
-}
+OWN = 'own'  # The norm or the shortcut that a model was published with.
+COMPUTE_DTYPES = ('float32', 'bfloat16')
 # The numbers of each shortcut: the scale of the branch, and the gate's bias.
 SHORTCUTS = {
   'none': {},
   'identity': {'residual_scale': 1.0},
+  'projection': {'residual_scale': 1.0},
   'highway': {'gate_bias': -2.0},
+  OWN: {},
 }
 
+_SIZES = ('depth', 'width')
 _LARGEST = 1_000_000  # Depth, width or batch; beyond it sizes overflow.
 
-# Every axis of a cell, with the value it has where it is not given. A cell has
+# Every axis of a cell, with the value it has where it is not given. `complete`
+# fills in the sizes of models that have their own. A cell has
 # `weight_std` only where the weights are normal of that scale; `init` is then
 # `normal`.
 DEFAULTS: dict[str, sweep.grid.Value] = {
@@ -50,6 +52,8 @@ DEFAULTS: dict[str, sweep.grid.Value] = {
   'optimizer': 'sgd',
   'learning_rate': 0.01,
   'weight_decay': 0.0,
+  'augment': 'none',
+  'compute_dtype': 'float32',
   'depth': 30,
   'width': 128,
   'batch_size': 128,
@@ -69,6 +73,8 @@ class Static(NamedTuple):
   has_random_biases: bool
   optimizer: str
   decays: bool
+  augment: str
+  compute_dtype: str
   depth: int
   width: int
   batch_size: int
@@ -78,7 +84,8 @@ def split(cell: sweep.Cell) -> tuple[Static, dict[str, float]]:
   """Splits a cell into what is static and what is dynamic.
 
   Args:
-    cell: a value for each axis of `DEFAULTS`, and perhaps `weight_std`.
+    cell: a value for each axis of `DEFAULTS`, and perhaps `weight_std`; its
+      sizes are those of `complete`.
 
   Returns:
     The static part, and the dynamic one: scalars by name.
@@ -94,17 +101,21 @@ def split(cell: sweep.Cell) -> tuple[Static, dict[str, float]]:
   _check_ranges(activation, clip, optimizer)
   if 'weight_std' not in cell:
     initializers.get(str(cell['init']))
+  augmentation.augmentation(str(cell['augment']))
+  name = str(cell['model'])
   static = Static(
-    model=_known('model', cell, MODELS),
+    model=name,
     activation=activation.name,
-    norm=_known('norm', cell, stack.NORMS),
-    shortcut=shortcut.name,
+    norm=_toggle(name, 'norm', str(cell['norm'])),
+    shortcut=_toggle(name, 'shortcut', shortcut.name),
     # Not to clip is to clip at infinity, in the same program.
     clip='norm' if clip.name == 'none' else clip.name,
     init=str(cell['init']),
     has_random_biases=float(cell['bias_std']) > 0,
     optimizer=optimizer.name,
     decays=float(cell['weight_decay']) > 0,
+    augment=str(cell['augment']),
+    compute_dtype=_known('compute_dtype', cell, COMPUTE_DTYPES),
     depth=int(cell['depth']),
     width=int(cell['width']),
     batch_size=int(cell['batch_size']),
@@ -124,22 +135,27 @@ def split(cell: sweep.Cell) -> tuple[Static, dict[str, float]]:
 
 
 def builder(
-  in_shape: tuple[int, ...], num_classes: int
+  in_shape: tuple[int, ...],
+  num_classes: int,
+  make_model: Callable[..., layers.Layer] | None = None,
 ) -> Callable[[Static], sweep.Experiment]:
   """Returns what builds the experiment of a static part.
 
   Args:
     in_shape: of one input.
     num_classes: number of labels.
+    make_model: builds another network than `model`, from the same arguments.
   """
+  make_model = make_model or model
 
   def build(static):
     def trainer(dynamic):
       return training.trainer(
-        model(static, dynamic, num_classes),
+        make_model(static, dynamic, num_classes),
         in_shape,
         _measure(static, dynamic),
         _update(static, dynamic),
+        _augment(static),
       )
 
     return sweep.Experiment(
@@ -170,7 +186,8 @@ def batches(num_train: int) -> Callable[[sweep.Cell, int, int], Any]:
 
 
 def _check_numbers(cell: sweep.Cell) -> None:
-  for name in ('depth', 'width', 'batch_size'):
+  sizes = _SIZES if _takes_sizes(str(cell['model'])) else ()
+  for name in (*sizes, 'batch_size'):
     value = cell[name]
     if not isinstance(value, int) or not 1 <= value <= _LARGEST:
       raise ValueError(
@@ -262,9 +279,14 @@ def model(
     weight_init = initializers.normal_fan_in(dynamic['weight_std'])
   else:
     weight_init = initializers.get(static.init)()
-  return MODELS[static.model](
-    depth=static.depth,
-    width=static.width,
+  sizes = {
+    'depth': static.depth,
+    'width': static.width,
+    # Batch norm takes the mean away again, and with it any bias.
+    'use_bias': not static.norm.startswith('batch'),
+  }
+  net = zoo.assemble(
+    static.model,
     num_classes=num_classes,
     activation=layers.activation(
       static.activation, **_numbers('activation', dynamic)
@@ -277,10 +299,63 @@ def model(
       if static.has_random_biases
       else initializers.zeros()
     ),
-    # Batch norm takes the mean away again, and with it any bias.
-    use_bias=not static.norm.startswith('batch'),
+    **(sizes if _takes_sizes(static.model) else {}),
     **_numbers('shortcut', dynamic),
   )
+  if static.compute_dtype == 'float32':
+    return net
+  return layers.in_dtype(net, static.compute_dtype)
+
+
+def _toggle(model: str, toggle: str, value: str) -> str:
+  """The norm or shortcut of a model, where it is not given its own one."""
+  return zoo.chosen(model, toggle, None if value == OWN else value)
+
+
+def complete(cell: sweep.Cell) -> sweep.Cell:
+  """Fills in the sizes of a cell whose model has sizes of its own.
+
+  Args:
+    cell: a value for each axis of `DEFAULTS`.
+
+  Returns:
+    The cell; where its model has a depth of its own, `depth` is the number of
+    its units before the readout, and `width`, of which there are several, is 0.
+
+  Raises:
+    ValueError: the model is unknown, or has a size of its own and is given one.
+  """
+  name = str(cell['model'])
+  if _takes_sizes(name):
+    return cell
+  for size in _SIZES:
+    if cell[size] != DEFAULTS[size]:
+      given = [n for n in zoo.names() if _takes_sizes(n)]
+      raise ValueError(
+        f'{name} has a {size} of its own; leave out --{size}, which is for '
+        f'{", ".join(given)}'
+      )
+  return {**cell, 'depth': _num_units(name) - 1, 'width': 0}
+
+
+def _takes_sizes(model: str) -> bool:
+  return 'depth' in zoo.architecture(model).options
+
+
+@functools.cache
+def _num_units(model: str) -> int:
+  row = zoo.architecture(model)
+  net = zoo.assemble(model, num_classes=row.num_classes)
+  params = jax.eval_shape(
+    lambda key: net.init(key, row.in_shape)[1], jax.random.key(0)
+  )
+  return len(training.layerwise.names(params))
+
+
+def _augment(static: Static) -> Callable[..., Any] | None:
+  if static.augment == 'none':
+    return None
+  return augmentation.augmentation(static.augment)
 
 
 def _measure(

@@ -6,6 +6,7 @@ from absl.testing import absltest
 from absl.testing import parameterized
 import chex
 import jax
+import jax.numpy as jnp
 from jaxdl import activations
 from jaxdl import laboratory
 from jaxdl import training
@@ -66,7 +67,10 @@ class SplitTest(parameterized.TestCase):
     ('activation', 'sigmod', 'sigmoid'),
     ('activation', 'elu:x', 'not a finite number'),
     ('norm', 'bach', ', '.join(stack.NORMS)),
-    ('shortcut', 'skip', 'none, identity, highway'),
+    ('shortcut', 'skip', 'none, identity, projection, highway, own'),
+    ('shortcut', 'projection', 'possible: none, identity, highway'),
+    ('augment', 'spin', 'none, crop, flip'),
+    ('compute_dtype', 'float16', 'float32, bfloat16'),
     ('clip', 'norm', 'norm:THRESHOLD'),
     ('clip', 'norm:-1', 'must be positive'),
     ('optimizer', 'momentum:2', 'less than 1'),
@@ -87,6 +91,26 @@ class SplitTest(parameterized.TestCase):
       laboratory.split(_cell(**{axis: value}))
     self.assertIn(message, str(caught.exception))
     self.assertNotIn('\n', str(caught.exception))
+
+  def test_own_is_what_a_model_was_published_with(self):
+    own = {'norm': 'own', 'shortcut': 'own'}
+    static, _ = laboratory.split(_cell(model='resnet20', **own))
+    self.assertEqual((static.norm, static.shortcut), ('batch', 'identity'))
+    static, _ = laboratory.split(_cell(**own))
+    self.assertEqual((static.norm, static.shortcut), ('none', 'none'))
+
+  def test_toggle_without_meaning_is_refused(self):
+    with self.assertRaisesRegex(ValueError, 'plain20 has no shortcuts'):
+      laboratory.split(_cell(model='plain20', shortcut='identity'))
+
+  def test_size_of_a_model_that_has_its_own_is_refused(self):
+    with self.assertRaisesRegex(ValueError, 'resnet20 has a depth of its own'):
+      laboratory.complete(_cell(model='resnet20', depth=5))
+
+  def test_depth_of_a_model_that_has_its_own(self):
+    cell = laboratory.complete(_cell(model='resnet32'))
+    self.assertEqual((cell['depth'], cell['width']), (16, 0))
+    self.assertEqual(laboratory.complete(_cell(depth=7))['depth'], 7)
 
   def test_explicit_scale_of_the_weights(self):
     cell = _cell(init='normal', weight_std=1.5)
@@ -117,7 +141,9 @@ class BuilderTest(parameterized.TestCase):
     *({'clip': f'{name}:0.1'} for name in training.clipping.names()),
     *({'init': name} for name in initializers.names()),
     *({'norm': norm} for norm in stack.NORMS),
-    *({'shortcut': shortcut} for shortcut in laboratory.SHORTCUTS),
+    *({'shortcut': s} for s in ('none', 'identity:0.5', 'highway:-1', 'own')),
+    {'augment': 'crop:1+flip', 'model': 'cnn'},
+    {'compute_dtype': 'bfloat16', 'norm': 'batch'},
     {'model': 'cnn'},
     {'weight_decay': 0.1, 'activation': 'prelu'},
     {'weight_std': 1.5, 'init': 'normal'},
@@ -129,13 +155,29 @@ class BuilderTest(parameterized.TestCase):
     self.assertEqual(metrics['activation_rms'].shape, (4,))
     self.assertEqual(metrics['cotangent_rms'].shape, (4,))
 
+  def test_every_unit_of_an_architecture_is_measured(self):
+    cell = _cell(model='resnet32', norm='own', shortcut='own', batch_size=2)
+    static, dynamic = laboratory.split(cell)
+    experiment = laboratory.builder((8, 8, 1), 2)(static)
+    key = jax.random.key(0)
+    state = jax.eval_shape(experiment.init, dynamic, key)
+    batch = jnp.zeros((2, 8, 8, 1)), jnp.zeros(2, jnp.int32)
+    _, metrics = jax.eval_shape(experiment.step, state, batch, dynamic, key)
+    names = training.layerwise.names(state.params)
+    # 32 layers: 15 blocks of two, a stem and a readout.
+    self.assertLen(names, 17)
+    self.assertEqual(names[0], 'stem')
+    self.assertEqual(names[-2:], ('stage3/3', 'readout'))
+    for name in ('gradient_norm', 'activation_dead', 'cotangent_rms'):
+      self.assertEqual(metrics[name].shape, (17,))
+
   @parameterized.parameters(0.5, 2.0)
   def test_weights_have_the_scale_that_is_asked_for(self, std):
     cell = _cell(init='normal', weight_std=std, depth=2, width=200)
     static, dynamic = laboratory.split(cell)
     experiment = laboratory.builder((100,), 2)(static)
     state = jax.jit(experiment.init)(dynamic, jax.random.key(0))
-    w = np.asarray(state.params.stem[0].w)
+    w = np.asarray(state.params['stem'][0].w)
     np.testing.assert_allclose(w.std() * math.sqrt(100), std, rtol=0.02)
 
 
