@@ -36,6 +36,7 @@ def inception(
   activation: base.Layer,
   norm: base.Layer | None = None,
   wide_kernel_size: int = 5,
+  pool: base.Layer | None = None,
   weight_init: initializers.Initializer | None = None,
   bias_init: initializers.Initializer | None = None,
   use_bias: bool = True,
@@ -56,6 +57,7 @@ def inception(
     norm: a normalization between each convolution and its activation.
     wide_kernel_size: of the branch `conv5`; 5 in the paper, 3 in some
       reimplementations.
+    pool: what the output goes through, such as a pooling; in the scope `pool`.
     weight_init: of all kernels; lecun by default.
     bias_init: of all biases; zeros by default.
     use_bias: whether the convolutions have a bias.
@@ -82,15 +84,24 @@ def inception(
       }
     )
 
-  pool = pooling.max_pool(3, 1, 'SAME')
+  neighbours = pooling.max_pool(3, 1, 'SAME')
   branches = {
     'conv1': _serial({'conv': conv(features.conv1, 1), **suffix}),
     'conv3': reduced(features.reduce3, features.conv3, 3),
     'conv5': reduced(features.reduce5, features.conv5, wide_kernel_size),
-    'pool': _serial({'pool': pool, 'conv': conv(features.pool, 1), **suffix}),
+    'pool': _serial(
+      {'pool': neighbours, 'conv': conv(features.pool, 1), **suffix}
+    ),
   }
-  concatenated = combinators.parallel(*branches.values(), names=tuple(branches))
-  return _serial({'branches': concatenated, 'activation': activation})
+  return _serial(
+    {
+      'branches': combinators.parallel(
+        *branches.values(), names=tuple(branches)
+      ),
+      'activation': activation,
+      **({} if pool is None else {'pool': pool}),
+    }
+  )
 
 
 def _serial(children):
