@@ -16,11 +16,15 @@ from jaxdl import choice
 from jaxdl import layers
 from jaxdl.layers import base
 from jaxdl.layers import initializers
+from jaxdl.models import alexnet
 from jaxdl.models import cnn
+from jaxdl.models import googlenet
 from jaxdl.models import highway
 from jaxdl.models import mlp
+from jaxdl.models import nin
 from jaxdl.models import resnet
 from jaxdl.models import stack
+from jaxdl.models import vgg
 
 
 class Architecture(NamedTuple):
@@ -236,6 +240,38 @@ def _stacks() -> dict[str, Architecture]:
   }
 
 
+def _sequential_networks() -> dict[str, Architecture]:
+  """Those before the ResNet: they have no shortcuts."""
+  plain = ('none', stack.NORMS, 'none', ('none',))
+  form = {'stem_padding': None, 'local_response': None, 'dropout_rate': 0.5}
+  alex = Architecture(alexnet.alexnet, *plain, *_IMAGENET, form)
+  form = {'dropout_rate': None, 'use_bias': True}
+  vgg_row = Architecture(vgg.vgg, *plain, *_IMAGENET, form)
+  vgg_imagenet = _with(vgg_row, form='imagenet', width=64)
+  vgg_cifar = _with(vgg_row, form='cifar', width=64)._replace(
+    in_shape=_CIFAR10[0], num_classes=_CIFAR10[1]
+  )
+  nin_row = Architecture(nin.nin, *plain, *_IMAGENET, {'dropout_rate': 0.5})
+  form = {
+    'wide_kernel_size': 5,
+    'local_response': None,
+    'auxiliary': False,
+    'dropout_rate': 0.4,
+    'auxiliary_dropout_rate': 0.7,
+  }
+  return {
+    'alexnet': _with(alex, groups=1),
+    'alexnet_grouped': _with(alex, groups=2)._replace(in_shape=(227, 227, 3)),
+    **{f'vgg{n}': _with(vgg_imagenet, depth=n) for n in vgg.DEPTHS},
+    **{f'vgg{n}_cifar': _with(vgg_cifar, depth=n) for n in vgg.DEPTHS},
+    'nin_imagenet': _with(nin_row, form='imagenet'),
+    'nin_cifar10': _with(nin_row, form='cifar')._replace(
+      in_shape=_CIFAR10[0], num_classes=_CIFAR10[1]
+    ),
+    'googlenet': Architecture(googlenet.googlenet, *plain, *_IMAGENET, form),
+  }
+
+
 def _residual_networks() -> dict[str, Architecture]:
   """ResNets, preactivated and plain ones; the forms for ImageNet and CIFAR."""
   options = {'residual_scale': 1.0, 'preactivation': False}
@@ -283,4 +319,4 @@ def _without_shortcuts(row: Architecture) -> Architecture:
   return plain._replace(shortcut='none', shortcuts=('none',))
 
 
-_TABLE = {**_stacks(), **_residual_networks()}
+_TABLE = {**_stacks(), **_sequential_networks(), **_residual_networks()}

@@ -13,6 +13,8 @@ from jaxdl import models
 from jaxdl.layers import initializers
 from jaxdl.models import stack
 from jaxdl.models import zoo
+from jaxdl.tracing import jaxpr
+from jaxdl.tracing import sites
 
 
 def _shapes(net, in_shape):
@@ -93,10 +95,42 @@ class SizesTest(parameterized.TestCase):
     ('resnet56', 853_018),
     ('plain20', 269_722),
     ('plain56', 853_018),
+    ('alexnet', 61_100_840),
+    ('alexnet_grouped', 60_965_224),
+    ('vgg11', 132_863_336),
+    ('vgg13', 133_047_848),
+    ('vgg16', 138_357_544),
+    ('vgg11_cifar', 9_225_610),
+    ('vgg13_cifar', 9_410_122),
+    ('vgg16_cifar', 14_719_818),
+    ('vgg19_cifar', 20_029_514),
+    ('nin_imagenet', 7_595_176),
+    ('nin_cifar10', 966_986),
+    ('googlenet', 6_998_552),
   )
   def test_is_the_published_one(self, name, expected):
     row = models.architecture(name)
     net = models.build(name, num_classes=row.num_classes, in_shape=row.in_shape)
+    self.assertEqual(_size(_shapes(net, row.in_shape)[0]), expected)
+
+  @parameterized.parameters(
+    ('vgg11', dict(norm='batch'), 132_868_840),
+    ('vgg16', dict(norm='batch'), 138_365_992),
+    ('googlenet', dict(norm='batch', wide_kernel_size=3), 6_624_904),
+    ('googlenet', dict(norm='batch'), 7_005_832),
+    (
+      'googlenet',
+      dict(auxiliary=True),
+      6_998_552 + 3_188_840 + 3_190_888,
+    ),
+    ('resnet20', dict(shortcut='projection'), 272_474),
+    ('resnet50', dict(stride_in_1x1=True), 25_557_032),
+  )
+  def test_of_other_published_forms(self, name, choices, expected):
+    row = models.architecture(name)
+    net = models.build(
+      name, num_classes=row.num_classes, in_shape=row.in_shape, **choices
+    )
     self.assertEqual(_size(_shapes(net, row.in_shape)[0]), expected)
 
   def test_options_reach_the_builder(self):
@@ -112,6 +146,47 @@ class SizesTest(parameterized.TestCase):
     thin = build('mlp', depth=2, width=7)
     expected = 3072 * 7 + 7 + 14 + 7 * 7 + 7 + 14 + 7 * 10 + 10
     self.assertEqual(_size(_shapes(thin, (32, 32, 3))[0]), expected)
+
+
+class UnitsTest(parameterized.TestCase):
+  @parameterized.parameters(
+    ('mlp', dict(depth=3)),
+    ('highway_cnn', dict(depth=3)),
+    ('alexnet', {}),
+    ('vgg11_cifar', {}),
+    ('nin_cifar10', {}),
+    ('googlenet', {}),
+    ('resnet18', {}),
+    ('preresnet50', {}),
+    ('resnet20', {}),
+    ('preresnet20', {}),
+    ('plain20', {}),
+  )
+  def test_each_has_parameters_and_an_activation_to_measure(
+    self, name, options
+  ):
+    in_shape = (64, 64, 3)
+    net = models.build(name, num_classes=10, in_shape=in_shape, **options)
+    params, state = _shapes(net, in_shape)
+    x = jax.ShapeDtypeStruct((2, *in_shape), jnp.float32)
+    loss_fn = lambda p, s, x, key: jnp.sum(
+      net.apply(p, s, x, train=True, key=key)[0]
+    )
+    closed = jax.make_jaxpr(loss_fn)(params, state, x, jax.random.key(0))
+    found = sites.find(jaxpr.graph(closed))
+    paths = {path for site in found for path in site.paths}
+
+    without = set()
+    for unit, of_unit in params.items():
+      self.assertNotEmpty(jax.tree.leaves(of_unit), unit)
+      output = unit + '/layer' * isinstance(of_unit, layers.Repeated)
+      self.assertIn(output, paths)
+      if f'{output}/activation' not in paths:
+        without.add(unit)
+    # Blocks that activate first follow a convolution alone.
+    self.assertEqual(
+      without, {'readout'} | ({'stem'} if name == 'preresnet20' else set())
+    )
 
 
 class ActivationTest(absltest.TestCase):
@@ -227,6 +302,26 @@ class RefusalsTest(parameterized.TestCase):
       (r'^resnet20 cannot take .* \(0, 32, 3\): each size must be at least'),
     ),
     ('mlp', dict(num_classes=0), 'num_classes must be at least 1'),
+    (
+      'vgg16',
+      dict(shortcut='identity'),
+      "^vgg16 has no shortcuts: shortcut is 'identity'; possible: none$",
+    ),
+    (
+      'vgg16',
+      dict(in_shape=(16, 16, 3)),
+      r'^vgg16 cannot take inputs of shape \(16, 16, 3\): conv5_3/pool: ',
+    ),
+    (
+      'alexnet',
+      dict(),
+      r'^alexnet cannot take inputs of shape \(32, 32, 3\): conv5/pool: .*3x3',
+    ),
+    (
+      'googlenet',
+      dict(auxiliary=True),
+      r'^googlenet cannot take inputs of shape \(32, 32, 3\): auxiliary1/pool',
+    ),
   )
   def test_says_in_a_line_what_is_possible(self, name, kwargs, message):
     defaults = dict(num_classes=10, in_shape=(32, 32, 3))
