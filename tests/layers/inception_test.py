@@ -1,5 +1,7 @@
 """Tests for `inception.py`."""
 
+import functools
+
 from absl.testing import absltest
 from absl.testing import parameterized
 import jax
@@ -13,6 +15,15 @@ _FEATURES = layers.InceptionFeatures(4, 2, 5, 3, 6, 7)
 _X = np.random.default_rng(0).standard_normal((2, 6, 7, 3)).astype(np.float32)
 
 
+def _drawn(net):
+  """Returns params, drawn by numpy, which compiles nothing; and state."""
+  rng = np.random.default_rng(1)
+  init = lambda key: net.init(key, _X.shape[1:])[1:]
+  params, state = jax.eval_shape(init, jax.random.key(0))
+  draw = lambda p: rng.standard_normal(p.shape).astype(np.float32) / 5
+  return jax.tree.map(draw, params), jax.tree.map(draw, state)
+
+
 def _count(params):
   return sum(leaf.size for leaf in jax.tree.leaves(params))
 
@@ -21,9 +32,9 @@ class InceptionTest(parameterized.TestCase):
   @parameterized.parameters(3, 5)
   def test_concatenates_in_the_order_of_the_paper(self, wide):
     net = inception(_FEATURES, activation=_RELU, wide_kernel_size=wide)
-    out_shape, params, state = net.init(jax.random.key(0), _X.shape[1:])
-    self.assertEqual(out_shape, (6, 7, 4 + 5 + 6 + 7))
-    y, _ = net.apply(params, state, jnp.asarray(_X))
+    params, state = _drawn(net)
+    y, _ = jax.jit(net.apply)(params, state, jnp.asarray(_X))
+    self.assertEqual(y.shape, (2, 6, 7, 4 + 5 + 6 + 7))
 
     def conv(params, x):
       kernel_size = params.w.shape[0]
@@ -61,13 +72,22 @@ class InceptionTest(parameterized.TestCase):
     net = inception(
       _FEATURES, activation=_RELU, norm=layers.batch_norm(), use_bias=False
     )
-    _, params, state = net.init(jax.random.key(0), _X.shape[1:])
+    params, state = _drawn(net)
     # Each of the 27 channels of a convolution has a scale and a shift.
-    plain = inception(_FEATURES, activation=_RELU, use_bias=False)
-    _, plain_params, _ = plain.init(jax.random.key(0), _X.shape[1:])
-    self.assertEqual(_count(params) - _count(plain_params), 2 * sum(_FEATURES))
+    plain, _ = _drawn(inception(_FEATURES, activation=_RELU, use_bias=False))
+    self.assertEqual(_count(params) - _count(plain), 2 * sum(_FEATURES))
 
-    y, _ = net.apply(params, state, jnp.asarray(_X), train=True)
+    unscaled = jax.tree.map(
+      lambda p: (
+        p._replace(scale=jnp.ones_like(p.scale), bias=0 * p.bias)
+        if isinstance(p, layers.NormParams)
+        else p
+      ),
+      params,
+      is_leaf=lambda p: isinstance(p, layers.NormParams),
+    )
+    apply = jax.jit(functools.partial(net.apply, train=True))
+    y, _ = apply(unscaled, state, jnp.asarray(_X))
     # Half of what is standardized is negative, about.
     positive = jnp.mean(y > 0, axis=(0, 1, 2))
     self.assertBetween(float(positive.min()), 0.2, 0.8)
@@ -75,7 +95,7 @@ class InceptionTest(parameterized.TestCase):
 
   def test_last_activation_has_its_scope(self):
     net = inception(_FEATURES, activation=_RELU)
-    _, params, state = net.init(jax.random.key(0), _X.shape[1:])
+    params, state = _drawn(net)
     jaxpr = jax.make_jaxpr(net.apply)(params, state, jnp.asarray(_X)).jaxpr
     scopes = [str(eqn.source_info.name_stack) for eqn in jaxpr.eqns]
     self.assertStartsWith(scopes[-1], 'activation/relu')

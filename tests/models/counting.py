@@ -5,12 +5,25 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 def shapes(net, in_shape):
   """Returns params and state as shapes."""
   init = lambda key: net.init(key, in_shape)[1:]
   return jax.eval_shape(init, jax.random.key(0))
+
+
+def drawn(net, in_shape):
+  """Returns params of a model without state, drawn without a compilation."""
+  rng = np.random.default_rng(0)
+  params, state = shapes(net, in_shape)
+  assert not jax.tree.leaves(state)
+  draw = lambda leaf: (
+    rng.standard_normal(leaf.shape, np.float32)
+    / math.sqrt(math.prod(leaf.shape[:-1]))
+  )
+  return jax.tree.map(draw, params), state
 
 
 def num_params(params):

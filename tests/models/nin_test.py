@@ -35,9 +35,7 @@ class NinTest(parameterized.TestCase):
 
   def test_is_a_chain_of_mlpconv_layers(self):
     net = _net()
-    params, state = jax.jit(lambda key: net.init(key, _CIFAR)[1:])(
-      jax.random.key(0)
-    )
+    params, state = counting.drawn(net, _CIFAR)
     x = jax.random.normal(jax.random.key(1), (1, *_CIFAR))
     y, _ = jax.jit(net.apply)(params, state, x)
 

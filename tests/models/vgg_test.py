@@ -5,7 +5,6 @@ from absl.testing import parameterized
 import jax
 import jax.numpy as jnp
 from jaxdl import layers
-from jaxdl.layers import initializers
 from jaxdl.models import vgg
 import numpy as np
 
@@ -76,10 +75,8 @@ class VggTest(parameterized.TestCase):
       )
 
   def test_agrees_with_a_network_written_by_hand(self):
-    net = _cifar(11, width=2, bias_init=initializers.normal(0.1))
-    params, state = jax.jit(lambda key: net.init(key, _CIFAR)[1:])(
-      jax.random.key(0)
-    )
+    net = _cifar(11, width=2)
+    params, state = counting.drawn(net, _CIFAR)
     x = jax.random.normal(jax.random.key(1), (2, *_CIFAR))
     y, _ = jax.jit(net.apply)(params, state, x)
 
