@@ -220,7 +220,6 @@ def _stacks() -> dict[str, Architecture]:
   scales = {'residual_scale': 1.0, 'gate_bias': -2.0}
   free = ('none', stack.NORMS, 'none', stack.SHORTCUTS)
   gated = ('none', stack.NORMS, 'highway', ('highway',))
-  # As deep and as thin as those of Srivastava et al., 2015.
   thin = {'depth': 50, 'width': 50, 'use_bias': True, 'gate_bias': -2.0}
   return {
     'mlp': Architecture(mlp.mlp, *free, *_MNIST, {**sizes, **scales}),

@@ -96,8 +96,7 @@ class HighwayTest(parameterized.TestCase):
     )
     np.testing.assert_array_equal(traced[:, 0, 0], [-1, -3])
 
-  def test_number_of_parameters_of_the_published_width(self):
-    """Srivastava et al., 2015: 50 blocks, about 5000 parameters a layer."""
+  def test_a_gate_doubles_the_parameters_of_a_layer(self):
     net = _net('dense', depth=10, width=50, num_classes=10)
     init = lambda key: net.init(key, (784,))[1]
     params = jax.eval_shape(init, jax.random.key(0))
