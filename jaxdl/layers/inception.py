@@ -1,5 +1,6 @@
 """The inception block: convolutions of several sizes side by side."""
 
+from collections.abc import Callable, Mapping
 import functools
 from typing import NamedTuple
 
@@ -71,28 +72,7 @@ def inception(
     bias_init=bias_init,
     use_bias=use_bias,
   )
-  suffix = {} if norm is None else {'norm': norm}
-
-  def reduced(reduce, channels, kernel_size):
-    return _serial(
-      {
-        'reduce': conv(reduce, 1),
-        **({} if norm is None else {'reduce_norm': norm}),
-        'reduce_activation': activation,
-        'conv': conv(channels, kernel_size),
-        **suffix,
-      }
-    )
-
-  neighbours = pooling.max_pool(3, 1, 'SAME')
-  branches = {
-    'conv1': _serial({'conv': conv(features.conv1, 1), **suffix}),
-    'conv3': reduced(features.reduce3, features.conv3, 3),
-    'conv5': reduced(features.reduce5, features.conv5, wide_kernel_size),
-    'pool': _serial(
-      {'pool': neighbours, 'conv': conv(features.pool, 1), **suffix}
-    ),
-  }
+  branches = _branches(features, conv, norm, activation, wide_kernel_size)
   return _serial(
     {
       'branches': combinators.parallel(
@@ -104,5 +84,41 @@ def inception(
   )
 
 
-def _serial(children):
+def _branches(
+  features: InceptionFeatures,
+  conv: Callable[..., base.Layer],
+  norm: base.Layer | None,
+  activation: base.Layer,
+  wide_kernel_size: int,
+) -> dict[str, base.Layer]:
+  """The branches by name, each without its last activation."""
+  norm_before = {} if norm is None else {'reduce_norm': norm}
+  norm_after = {} if norm is None else {'norm': norm}
+
+  def reduced(reduce, channels, kernel_size):
+    return _serial(
+      {
+        'reduce': conv(reduce, 1),
+        **norm_before,
+        'reduce_activation': activation,
+        'conv': conv(channels, kernel_size),
+        **norm_after,
+      }
+    )
+
+  return {
+    'conv1': _serial({'conv': conv(features.conv1, 1), **norm_after}),
+    'conv3': reduced(features.reduce3, features.conv3, 3),
+    'conv5': reduced(features.reduce5, features.conv5, wide_kernel_size),
+    'pool': _serial(
+      {
+        'pool': pooling.max_pool(3, 1, 'SAME'),
+        'conv': conv(features.pool, 1),
+        **norm_after,
+      }
+    ),
+  }
+
+
+def _serial(children: Mapping[str, base.Layer]) -> base.Layer:
   return combinators.serial(*children.values(), names=tuple(children))

@@ -74,24 +74,15 @@ def alexnet(
   if local_response is None:
     local_response = form.local_response and norm == 'none'
   style = sequential.Style(activation, norm, weight_init, bias_init)
-  pool = {'pool': layers.max_pool(3, 2)}
-  response = {'local_response_norm': layers.local_response_norm()}
-  normalized = {**(response if local_response else {}), **pool}
   drop = sequential.dropout(dropout_rate)
-  one, two, three, four, five = form.features
   return units.chain(
     {
-      'conv1': style.conv(
-        one,
-        11,
-        strides=4,
-        padding=form.stem_padding if stem_padding is None else stem_padding,
-        then=normalized,
+      **_convolutions(
+        style,
+        groups,
+        form.stem_padding if stem_padding is None else stem_padding,
+        local_response,
       ),
-      'conv2': style.conv(two, 5, groups=groups, then=normalized),
-      'conv3': style.conv(three, 3),
-      'conv4': style.conv(four, 3, groups=groups),
-      'conv5': style.conv(five, 3, groups=groups, then=pool),
       'dense1': style.dense(
         4096, first={'flatten': layers.flatten()}, then=drop
       ),
@@ -99,3 +90,22 @@ def alexnet(
       'readout': layers.scope('dense', style.affine(num_classes)),
     }
   )
+
+
+def _convolutions(
+  style: sequential.Style,
+  groups: int,
+  stem_padding: int,
+  local_response: bool,
+) -> dict[str, base.Layer]:
+  pool = {'pool': layers.max_pool(3, 2)}
+  response = {'local_response_norm': layers.local_response_norm()}
+  then = {**response, **pool} if local_response else pool
+  one, two, three, four, five = _FORMS[groups].features
+  return {
+    'conv1': style.conv(one, 11, strides=4, padding=stem_padding, then=then),
+    'conv2': style.conv(two, 5, groups=groups, then=then),
+    'conv3': style.conv(three, 3),
+    'conv4': style.conv(four, 3, groups=groups),
+    'conv5': style.conv(five, 3, groups=groups, then=pool),
+  }
