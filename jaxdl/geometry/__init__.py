@@ -1,5 +1,8 @@
 """Geometry of models: receptive fields, shapes and costs, read off a jaxpr."""
 
+from jaxdl.geometry.effective import (
+  effective_receptive_field as effective_receptive_field,
+)
 from jaxdl.geometry.receptive_fields import backward_field as backward_field
 from jaxdl.geometry.receptive_fields import Field as Field
 from jaxdl.geometry.receptive_fields import forward_field as forward_field

@@ -34,6 +34,7 @@ class Field(NamedTuple):
       convolution makes it differ, and no output sees more than its floor.
     stride: pixels from an output to the next; 0 where all see the same.
     start: the first pixel that the first output sees; negative in the padding.
+    num_outputs: along the axis; 1 where all see the same.
     aligned: whether branches that joined on the way have the same centre.
     note: why the field is more than what is seen; empty where it is exact.
   """
@@ -41,6 +42,7 @@ class Field(NamedTuple):
   size: Number
   stride: Number
   start: Number
+  num_outputs: int
   aligned: bool
   note: str
 
@@ -56,6 +58,10 @@ class Field(NamedTuple):
     """
     start = self.start + index * self.stride
     return math.ceil(start), math.floor(start + self.size) - 1
+
+  def middle(self) -> tuple[int, int]:
+    """Returns the pixels of the output at the centre, `num_outputs // 2`."""
+    return self.pixels(self.num_outputs // 2)
 
 
 class Row(NamedTuple):
@@ -240,8 +246,14 @@ def _field(extent: Extent, shape: Shape) -> Field:
   for axis, count in enumerate(shape):
     if axis != coarsest:
       extent = extents.collapse(extent, axis, count)
-  stride = 0 if coarsest is None else extent.strides[coarsest]
-  return Field(extent.size, stride, extent.start, extent.aligned, extent.note)
+  return Field(
+    size=extent.size,
+    stride=0 if coarsest is None else extent.strides[coarsest],
+    start=extent.start,
+    num_outputs=1 if coarsest is None else shape[coarsest],
+    aligned=extent.aligned,
+    note=extent.note,
+  )
 
 
 def _cells(row: Row | None) -> tuple[str, ...]:

@@ -37,17 +37,16 @@ def apply(application: Application) -> Sequence[Extent]:
 
 
 def _elementwise(application: Application) -> Sequence[Extent]:
-  """Joins operands of one shape; scalars among them are broadcast."""
+  """Joins operands; scalars, and axes of length 1, are broadcast."""
   (shape,) = application.out_shapes
-  joined = [
-    extent
-    if operand_shape == shape
-    else extents.rearrange(extent, (None,) * len(shape))
-    for extent, operand_shape in zip(
-      application.extents, application.shapes, strict=True
-    )
-    if extent is not None
-  ]
+  joined = []
+  for extent, own in zip(application.extents, application.shapes, strict=True):
+    if extent is not None:
+      sources = [
+        axis if own and own[axis] == count else None
+        for axis, count in enumerate(shape)
+      ]
+      joined.append(extents.rearrange(extent, sources))
   return [extents.union(joined, shape, application.name)]
 
 

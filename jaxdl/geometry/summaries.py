@@ -162,7 +162,7 @@ def summary(
   total = sum(parameter.size for parameter in model.parameters)
   return Summary(
     tuple(row._replace(scope=names[path]) for path, row in rows.items()),
-    model.out_shape,
+    model.out_shape[1:],
     unread_parameters=total - sum(row.parameters for row in rows.values()),
   )
 

@@ -37,7 +37,7 @@ class Traced(NamedTuple):
     graph: of the model; its first output is the output of the model.
     sites: the values that leave named scopes, in order.
     x: the key of the input.
-    out_shape: of the first output, without the batch.
+    out_shape: of the first output.
     parameters: those that count, without the state of batch norm and the like.
   """
 
@@ -67,7 +67,7 @@ def trace(model: Model, in_shape: Shape, params: Any = None) -> Traced:
   params, state, fn = _as_function(model, in_shape, params)
   x = jax.ShapeDtypeStruct((1, *in_shape), jnp.result_type(float))
   leaves, tree = jax.tree.flatten((params, state))
-  abstract = [leaf for leaf in leaves if _is_array(leaf)]
+  abstract = array_leaves((params, state))
 
   def flat(*arrays):
     *given, x = arrays
@@ -84,8 +84,13 @@ def trace(model: Model, in_shape: Shape, params: Any = None) -> Traced:
   by_leaf = [next(array_keys) if _is_array(leaf) else None for leaf in leaves]
   counted = jax.tree.leaves(_counted(jax.tree.unflatten(tree, by_leaf)[0]))
   parameters = tuple(Parameter(k, graph.avals[k].size) for k in counted)
-  out_shape = closed.out_avals[0].shape[1:]
+  out_shape = closed.out_avals[0].shape
   return Traced(graph, sites.find(graph), x_key, out_shape, parameters)
+
+
+def array_leaves(tree: Any) -> list[Any]:
+  """The leaves of a tree that are arrays, or stand for some."""
+  return [leaf for leaf in jax.tree.leaves(tree) if _is_array(leaf)]
 
 
 def require_shape(in_shape: Shape) -> None:

@@ -1,13 +1,12 @@
 """What each output of a function depends on, found by trying every pixel.
 
-A NaN in one pixel reaches exactly those outputs that read it, whatever the
-weights and whichever of two values is larger.
+Infinity in one pixel makes infinite or undefined exactly those outputs that
+read it, if no weight is negative and no minimum is taken.
 """
 
 import math
 
 import jax
-import jax.numpy as jnp
 from jaxdl.geometry import extents
 from jaxdl.geometry import receptive_fields
 from jaxdl.geometry import traced
@@ -24,15 +23,11 @@ def seen(fn, in_shape):
   Returns:
     Booleans, [*output, height, width].
   """
-  apply = jax.jit(fn)
-  height, width, _ = in_shape
-  columns = []
-  for i in range(height):
-    for j in range(width):
-      x = np.ones((1, *in_shape), np.float32)
-      x[0, i, j] = np.nan
-      columns.append(np.isnan(apply(jnp.asarray(x))))
-  stacked = np.stack(columns, axis=-1)
+  height, width, channels = in_shape
+  pixels = np.eye(height * width).reshape(-1, 1, height, width, 1)
+  tried = np.where(pixels, np.inf, np.ones(channels)).astype(np.float32)
+  reached = ~np.isfinite(jax.jit(jax.vmap(fn))(tried))
+  stacked = np.moveaxis(reached, 0, -1)
   return stacked.reshape(*stacked.shape[:-1], height, width)
 
 

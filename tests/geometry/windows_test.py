@@ -70,7 +70,7 @@ class ConvolutionTest(parameterized.TestCase):
   def test_agrees_with_trying_every_pixel(self, fn):
     dependence.assert_agree(fn, (13, 12, 2))
 
-  @settings(max_examples=20, deadline=None)
+  @settings(max_examples=12, deadline=None)
   @given(
     st.lists(
       st.tuples(
