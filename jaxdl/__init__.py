@@ -5,28 +5,38 @@
 measures what flows through every `jax.named_scope` of a loss;
 `jaxdl.log_cotangent_profile` does so at any depth. `jaxdl.layers` and
 `jaxdl.activations` build networks, `jaxdl.models` has the architectures of the
-literature by name, `jaxdl.sweep` trains grids of them, and `jaxdl.diagnose`
-says of a record what vanishes, explodes, or learns.
+literature by name, `jaxdl.summary` and `jaxdl.receptive_field` tabulate one,
+`jaxdl.sweep` trains grids of them, and `jaxdl.diagnose` says of a record what
+vanishes, explodes, or learns.
 """
 
 from typing import Any, TYPE_CHECKING
 
 if TYPE_CHECKING:
   from jaxdl import activations as activations
+  from jaxdl import geometry as geometry
   from jaxdl import layers as layers
   from jaxdl import models as models
   from jaxdl import sweep as sweep
   from jaxdl.diagnosis import diagnose as diagnose
+  from jaxdl.geometry import (
+    effective_receptive_field as effective_receptive_field,
+  )
+  from jaxdl.geometry import receptive_field as receptive_field
+  from jaxdl.geometry import summary as summary
   from jaxdl.tracing import log_cotangent_profile as log_cotangent_profile
   from jaxdl.tracing import probe as probe
 
 __version__ = '0.1.0'
 
-_MODULES = ('activations', 'layers', 'models', 'sweep')
+_MODULES = ('activations', 'geometry', 'layers', 'models', 'sweep')
 _FUNCTIONS = {
   'diagnose': 'jaxdl.diagnosis',
+  'effective_receptive_field': 'jaxdl.geometry',
   'log_cotangent_profile': 'jaxdl.tracing',
   'probe': 'jaxdl.tracing',
+  'receptive_field': 'jaxdl.geometry',
+  'summary': 'jaxdl.geometry',
 }
 
 
