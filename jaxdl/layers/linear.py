@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jaxdl.layers import base
+from jaxdl.layers import convolution
 from jaxdl.layers import initializers
 
 Padding = str | int | Sequence[tuple[int, int]]
@@ -102,13 +103,12 @@ def conv(
   bias_init = bias_init or initializers.zeros()
 
   def convolve(x, w):
-    return jax.lax.conv_general_dilated(
+    return convolution.convolve(
       x,
       w,
-      pair(strides),
-      pads(padding),
-      rhs_dilation=pair(dilation),
-      dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+      strides=pair(strides),
+      padding=pads(padding),
+      dilation=pair(dilation),
       feature_group_count=feature_group_count,
     )
 
