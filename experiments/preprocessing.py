@@ -118,7 +118,7 @@ def main(_: list[str]) -> None:
   from jaxdl import laboratory
   from jaxdl.data import preprocessing
 
-  plan = training.plan(_grid(), laboratory.split)
+  plan = training.plan(_grid().cells(), laboratory.split)
   out = training.output_folder('preprocessing', parts=_PREPROCESSING.value)
   for name in _PREPROCESSING.value:
     training.train(
