@@ -3,6 +3,7 @@
 from jaxdl.geometry.effective import (
   effective_receptive_field as effective_receptive_field,
 )
+from jaxdl.geometry.effective import effective_size as effective_size
 from jaxdl.geometry.receptive_fields import backward_field as backward_field
 from jaxdl.geometry.receptive_fields import Field as Field
 from jaxdl.geometry.receptive_fields import forward_field as forward_field

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxdl.geometry import columns
 from jaxdl.geometry import counting
+from jaxdl.geometry import depth as depth_lib
 from jaxdl.geometry import receptive_fields
 from jaxdl.geometry import traced
 from jaxdl.geometry.receptive_fields import Field
@@ -56,11 +57,13 @@ class Summary(NamedTuple):
   Attributes:
     rows: one for each scope.
     out_shape: of the model's output, without the batch.
+    depth: layers with weights on the longest way from the input to the output.
     unread_parameters: numbers among the parameters that nothing reads.
   """
 
   rows: tuple[Row, ...]
   out_shape: tuple[int, ...]
+  depth: int
   unread_parameters: int
 
   @property
@@ -163,8 +166,14 @@ def summary(
   return Summary(
     tuple(row._replace(scope=names[path]) for path, row in rows.items()),
     model.out_shape[1:],
+    _depth(model),
     unread_parameters=total - sum(row.parameters for row in rows.values()),
   )
+
+
+def _depth(model: traced.Traced) -> int:
+  inputs = [0 if key == model.x else None for key in model.graph.inputs]
+  return depth_lib.longest_path(model.graph, inputs)[0] or 0
 
 
 def _rows(model, outputs) -> dict[Path, Row]:

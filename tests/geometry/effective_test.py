@@ -122,6 +122,25 @@ def _uniform(kernel):
   return layers.conv(1, kernel, weight_init=weight_init, use_bias=False)
 
 
+class EffectiveSizeTest(parameterized.TestCase):
+  def test_of_a_gaussian_is_that_of_a_disc(self):
+    places = np.arange(-60, 61)
+    std = 10.0
+    marginal = np.exp(-((places / std) ** 2) / 2)
+    measured = marginal[:, None] * marginal
+    radius = std * np.sqrt(-2 * np.log(1 - 0.9545))
+    size = effective.effective_size(measured)
+    self.assertAlmostEqual(size, np.sqrt(np.pi) * radius, delta=0.5)
+
+  def test_of_one_pixel(self):
+    measured = np.zeros((5, 5))
+    measured[2, 2] = 3
+    self.assertEqual(effective.effective_size(measured), 1)
+
+  def test_along_one_axis(self):
+    self.assertEqual(effective.effective_size(np.array([0, 1, 1, 1.0])), 3)
+
+
 class FunctionsTest(parameterized.TestCase):
   def test_of_params_and_x(self):
     fn = lambda w, x: jax.lax.conv_general_dilated(
