@@ -158,8 +158,12 @@ def builder(
         _augment(static),
       )
 
+    def init(dynamic, key):
+      with layers.base.naming(static.model):
+        return trainer(dynamic).init(key)
+
     return sweep.Experiment(
-      init=lambda dynamic, key: trainer(dynamic).init(key),
+      init=init,
       step=lambda state, batch, dynamic, key: trainer(dynamic).step(
         state, batch, key
       ),

@@ -258,6 +258,7 @@ def _sequential_networks() -> dict[str, Architecture]:
     'dropout_rate': 0.4,
     'auxiliary_dropout_rate': 0.7,
   }
+  google = Architecture(googlenet.googlenet, *plain, *_IMAGENET, form)
   return {
     'alexnet': _with(alex, groups=1),
     'alexnet_grouped': _with(alex, groups=2)._replace(in_shape=(227, 227, 3)),
@@ -267,7 +268,8 @@ def _sequential_networks() -> dict[str, Architecture]:
     'nin_cifar10': _with(nin_row, form='cifar')._replace(
       in_shape=_CIFAR10[0], num_classes=_CIFAR10[1]
     ),
-    'googlenet': Architecture(googlenet.googlenet, *plain, *_IMAGENET, form),
+    'googlenet': google,
+    'googlenet_auxiliary': _with(google, auxiliary=True),
   }
 
 

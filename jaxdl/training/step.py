@@ -91,10 +91,10 @@ def trainer(
       inputs = augment(jax.random.fold_in(key, _AUGMENT), inputs)
 
     def loss_fn(params):
-      outputs, model_state = model.apply(
+      answers, model_state = model.apply(
         params, state.model_state, inputs, train=True, key=key
       )
-      logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
+      logits, *auxiliary = jax.tree.leaves(answers)
       value = loss.with_auxiliary(logits, auxiliary, labels)
       return value, (model_state, loss.accuracy(logits, labels))
 

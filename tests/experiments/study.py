@@ -41,12 +41,20 @@ def environment():
 
 
 class Study(parameterized.TestCase):
-  """Runs studies."""
+  """Runs studies.
+
+  Attributes:
+    experiment: which.
+    small: flags that make it small.
+  """
+
+  experiment = 'gradient_flow'
+  small = SMALL
 
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    cls.runs = warm_process.Runs(environment())
+    cls.runs = warm_process.Runs(environment(), cls.experiment)
     cls.addClassCleanup(cls.runs.close)
 
   def setUp(self):
@@ -55,7 +63,7 @@ class Study(parameterized.TestCase):
     self.out = self.folder / 'out'
 
   def run_study(self, *arguments, **options):
-    return self.runs.run([*SMALL, *arguments], self.folder, **options)
+    return self.runs.run([*self.small, *arguments], self.folder, **options)
 
   def succeed(self, *arguments, out='out', **options):
     """Runs a study that ends well; returns what it printed."""
@@ -67,6 +75,6 @@ class Study(parameterized.TestCase):
     """Asserts that a run ended in one line that holds `parts`."""
     self.assertEqual(done.returncode, 2, done.stderr)
     self.assertLen(done.stderr.splitlines(), 1, done.stderr)
-    self.assertStartsWith(done.stderr, 'gradient_flow: ')
+    self.assertStartsWith(done.stderr, f'{self.experiment}: ')
     for part in parts:
       self.assertIn(part, done.stderr)

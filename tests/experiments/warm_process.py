@@ -27,11 +27,13 @@ class Done(NamedTuple):
 
 
 class Runs:
-  """Runs `gradient_flow`, one run after the other."""
+  """Runs one experiment, one run after the other."""
 
-  def __init__(self, environment: Mapping[str, str]):
+  def __init__(
+    self, environment: Mapping[str, str], experiment: str = 'gradient_flow'
+  ):
     self._process = subprocess.Popen(
-      [sys.executable, '-m', 'tests.experiments.warm_process'],
+      [sys.executable, '-m', 'tests.experiments.warm_process', experiment],
       cwd=_ROOT,
       env=dict(environment),
       stdin=subprocess.PIPE,
@@ -105,12 +107,13 @@ def _become(arguments, folder, stdout, stderr, file_size, changes) -> None:
   for descriptor, path in ((0, os.devnull), (1, stdout), (2, stderr)):
     flags = os.O_RDWR | os.O_CREAT
     os.dup2(os.open(path, flags), descriptor)
+  experiment = sys.argv[1]
   sys.argv[1:] = arguments
-  sys.orig_argv[1:] = ['-m', 'experiments', 'gradient_flow', *arguments]
+  sys.orig_argv[1:] = ['-m', 'experiments', experiment, *arguments]
   signal.alarm(_LONGEST)
   resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
   runpy.run_module(
-    'experiments.gradient_flow', run_name='__main__', alter_sys=True
+    f'experiments.{experiment}', run_name='__main__', alter_sys=True
   )
 
 

@@ -5,6 +5,7 @@ import chex
 import jax
 import jax.numpy as jnp
 from jaxdl import layers
+from jaxdl.layers import precision
 import numpy as np
 
 
@@ -20,7 +21,7 @@ def _net():
 class InDtypeTest(absltest.TestCase):
   def setUp(self):
     super().setUp()
-    self.net = layers.in_dtype(_net(), jnp.bfloat16)
+    self.net = precision.in_dtype(_net(), jnp.bfloat16)
     _, self.params, self.state = self.net.init(jax.random.key(0), (5,))
     self.x = jax.random.normal(jax.random.key(1), (64, 5))
 

@@ -1,0 +1,81 @@
+"""Tests for `experiments/cnn.py`."""
+
+import os
+
+from absl.testing import absltest
+from absl.testing import parameterized
+from jaxdl import sweep
+import numpy as np
+
+from tests.experiments import study
+
+
+class _Cnn(study.Study):
+  experiment = 'cnn'
+  small = (
+    '--num_seeds=1 --num_steps=2 --chunk_steps=1 --batch_size=4 --data=tiny.npz'
+  ).split()
+
+  def setUp(self):
+    super().setUp()
+    rng = np.random.default_rng(0)
+    images = rng.integers(256, size=(24, 8, 8, 1), dtype=np.uint8)
+    labels = np.arange(24) % 3
+    np.savez(
+      self.folder / 'tiny.npz',
+      train_images=images[:16],
+      train_labels=labels[:16],
+      test_images=images[16:],
+      test_labels=labels[16:],
+    )
+
+
+class TrainingTest(_Cnn):
+  def test_a_residual_network_beside_its_plain_one(self):
+    printed = self.succeed(
+      '--norm=own', '--augment=crop:1+flip', '--compute_dtype=bfloat16'
+    )
+    self.assertIn('shortcut', printed)
+    record = sweep.open_record(self.out / 'record.zarr').load()
+    self.assertEqual(record.shortcut.values.tolist(), ['none', 'identity'])
+    # 20 layers: a stem, nine blocks of two, and a readout.
+    self.assertEqual(record.sizes['layer'], 11)
+    self.assertEqual(set(record.depth.values.tolist()), {10})
+    for name in ('gradient_norm', 'cotangent_rms', 'activation_std'):
+      values = record[name].values
+      self.assertEqual(values.shape, (2, 2, 11))
+      self.assertTrue(np.isfinite(values).all(), name)
+      self.assertTrue((values > 0).all(), name)
+
+  def test_models_of_several_depths_in_one_record(self):
+    self.succeed(
+      '--model=resnet20,nin_cifar10', '--norm=batch', '--shortcut=own'
+    )
+    record = sweep.open_record(self.out / 'record.zarr').load()
+    self.assertEqual(record.depth.values.tolist(), [10, 8])
+    present = np.isfinite(record.gradient_norm.values).all(axis=1)
+    self.assertEqual(present.sum(axis=1).tolist(), [11, 9])
+
+
+class MistakesTest(_Cnn):
+  @parameterized.named_parameters(
+    ('model', '--model=resnet21', "'resnet21'", 'plain20', 'Did you mean'),
+    ('shortcut', '--model=vgg11_cifar', 'vgg11_cifar has no shortcuts'),
+    ('depth', '--depth=5', 'resnet20 has a depth of its own'),
+    ('augment', '--augment=twirl', "'twirl'", 'crop, flip'),
+    ('dtype', '--compute_dtype=float8', 'float32, bfloat16'),
+    (
+      'small',
+      '--model=alexnet --shortcut=own --norm=own',
+      'alexnet/conv1/pool: ',
+      '(1, 1, 64)',
+    ),
+  )
+  def test_is_one_line(self, flags, *parts):
+    done = self.run_study(*flags.split(), '--out=out')
+    self.assert_mistake(done, *parts)
+    self.assertEqual(os.listdir(self.folder), ['tiny.npz'])
+
+
+if __name__ == '__main__':
+  absltest.main()
