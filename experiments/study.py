@@ -6,6 +6,7 @@ the flags, and calls `run`.
 """
 
 from collections.abc import Mapping, Sequence
+import json
 import os
 import pathlib
 from typing import Any
@@ -183,6 +184,9 @@ def _train(name: str, grid: Any, out: pathlib.Path) -> None:
     return preprocessing.preprocess(training.load(), _PREPROCESSING.value)
 
   cells = [laboratory.complete(cell) for cell in grid.cells()]
+  # A model with sizes of its own has no width, and layers with names.
+  models = dict.fromkeys(cell['model'] for cell in cells if not cell['width'])
+  layers = {model: laboratory.layer_names(model) for model in models}
   training.train(
     name,
     training.plan(cells, laboratory.split),
@@ -190,6 +194,7 @@ def _train(name: str, grid: Any, out: pathlib.Path) -> None:
     load=load,
     builder=laboratory.builder,
     settings={'preprocessing': _PREPROCESSING.value},
+    attributes={'layers': json.dumps(layers)},
   )
 
 

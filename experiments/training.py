@@ -11,6 +11,7 @@ import json
 import pathlib
 import shlex
 import sys
+import types
 from typing import Any
 
 from absl import flags
@@ -148,6 +149,7 @@ def train(
   load: Callable[[], Any],
   builder: Callable[..., Any],
   settings: Mapping[str, Any],
+  attributes: Mapping[str, Any] = types.MappingProxyType({}),
 ) -> None:
   """Trains and records; raises KeyboardInterrupt if it was stopped.
 
@@ -160,6 +162,7 @@ def train(
     builder: maps the shape of one input and the number of classes to what
       builds the experiment of a static part.
     settings: what else decides the numbers, beside the name of the data.
+    attributes: further ones of the record.
   """
   from experiments import progress
   from jaxdl import laboratory
@@ -188,7 +191,10 @@ def train(
       laboratory.batches(len(dataset.train_labels)),
       folder,
       settings=settings,
-      attributes=_attributes(name, plan, dataset, settings),
+      attributes={
+        **_attributes(name, plan, dataset, settings),
+        **attributes,
+      },
       progress=progress.Watch(
         plan, dataset.num_classes, display, folder if resuming else None
       ),

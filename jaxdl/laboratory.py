@@ -339,21 +339,26 @@ def complete(cell: sweep.Cell) -> sweep.Cell:
         f'{name} has a {size} of its own; leave out --{size}, which is for '
         f'{", ".join(given)}'
       )
-  return {**cell, 'depth': _num_units(name) - 1, 'width': 0}
-
-
-def _takes_sizes(model: str) -> bool:
-  return 'depth' in zoo.architecture(model).options
+  return {**cell, 'depth': len(layer_names(name)) - 1, 'width': 0}
 
 
 @functools.cache
-def _num_units(model: str) -> int:
+def layer_names(model: str) -> tuple[str, ...]:
+  """What the layers of a model are called that has a depth of its own.
+
+  Args:
+    model: its name.
+  """
   row = zoo.architecture(model)
   net = zoo.assemble(model, num_classes=row.num_classes)
   params = jax.eval_shape(
     lambda key: net.init(key, row.in_shape)[1], jax.random.key(0)
   )
-  return len(training.layerwise.names(params))
+  return training.layerwise.names(params)
+
+
+def _takes_sizes(model: str) -> bool:
+  return 'depth' in zoo.architecture(model).options
 
 
 def _augment(static: Static) -> Callable[..., Any] | None:

@@ -1,6 +1,8 @@
 """Words: what a record says, in sentences computed from it."""
 
 from collections.abc import Sequence
+import itertools
+import json
 from typing import Any, NamedTuple
 
 from jaxdl.report import configurations
@@ -37,8 +39,23 @@ def answer(diagnosis: xr.Dataset, frame: pd.DataFrame) -> list[Passage]:
     Passage('Median test accuracy:', rankings(diagnosis)),
     Passage(hidden_learning_rates(frame)),
     Passage(limits(diagnosis)),
+    Passage('Layers:', architectures(diagnosis)),
   ]
   return [p for p in passages if p.items or not p.text.endswith(':') and p.text]
+
+
+def architectures(diagnosis: xr.Dataset) -> list[str]:
+  """Says which layers are which unit, of models with units of their own."""
+  sentences = []
+  for model, names in json.loads(diagnosis.attrs.get('layers', '{}')).items():
+    units, number = [], 1
+    for unit, same in itertools.groupby(n.partition('/')[0] for n in names):
+      last = number + len(list(same)) - 1
+      span = str(number) if last == number else f'{number} to {last}'
+      units.append(f'{span} {unit}')
+      number = last + 1
+    sentences.append(f'{model}: {", ".join(units)}.')
+  return sentences
 
 
 def overview(diagnosis: xr.Dataset, frame: pd.DataFrame) -> str:

@@ -36,6 +36,7 @@ class TrainingTest(_Cnn):
       '--norm=own', '--augment=crop:1+flip', '--compute_dtype=bfloat16'
     )
     self.assertIn('shortcut', printed)
+    self.assertIn('- resnet20: 1 stem, 2 to 4 stage1, 5 stage2_first', printed)
     record = sweep.open_record(self.out / 'record.zarr').load()
     self.assertEqual(record.shortcut.values.tolist(), ['none', 'identity'])
     # 20 layers: a stem, nine blocks of two, and a readout.
