@@ -20,12 +20,14 @@ Writes to --out:
   models.csv, .png, .svg   where models are compared
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent import futures
 import csv
 import datetime
 import math
 import os
 import pathlib
+import sys
 from typing import Any
 
 from absl import flags
@@ -161,7 +163,7 @@ def _effective(
   import numpy as np
 
   init_key, x_key = jax.random.split(jax.random.key(_SEED.value))
-  params = jax.jit(lambda key: net.init(key, in_shape)[1:])(init_key)
+  params = _once(lambda key: net.init(key, in_shape)[1:], init_key)
   found = []
   for scope in scopes:
     measured = geometry.effective_receptive_field(
@@ -202,17 +204,16 @@ def _compare(names: Sequence[str], in_shape: Any, out: pathlib.Path) -> None:
   from experiments import field_figures
   from jaxdl.report import figures
 
-  found: list[dict[str, Any]] = []
-  for name in names:
-    try:
-      net, shape = _build(name, in_shape)
-    except ValueError as error:
-      print(f'left out: {error}')
-      continue
-    print(f'{name} ...', end='\r', flush=True)
-    found.append({'model': name, **_numbers(net, shape)})
-  if not found:
+  buildable = dict(_buildable(names, in_shape))
+  if not buildable:
     raise ValueError('no model can take this --in_shape; give a larger one')
+  found: list[dict[str, Any]] = []
+  with futures.ThreadPoolExecutor(command_line.usable_cores()) as pool:
+    measured = pool.map(lambda built: _numbers(*built), buildable.values())
+    for name, numbers in zip(buildable, measured, strict=True):
+      found.append({'model': name, **numbers})
+      if sys.stdout.isatty():
+        print(f'{len(found)} of {len(buildable)}', end='\r', flush=True)
   print(_table(found))
   out.mkdir(parents=True, exist_ok=True)
   with open(out / 'models.csv', 'w', newline='') as file:
@@ -223,6 +224,17 @@ def _compare(names: Sequence[str], in_shape: Any, out: pathlib.Path) -> None:
   for suffix in ('png', 'svg'):
     figures.save(figure, out / f'models.{suffix}')
   print(f'Figure: {os.path.relpath(out / "models.png")}')
+
+
+def _buildable(
+  names: Sequence[str], in_shape: Any
+) -> Iterator[tuple[str, tuple[Any, tuple[int, ...]]]]:
+  """Yields the models that can take the input; names the others."""
+  for name in names:
+    try:
+      yield name, _build(name, in_shape)
+    except ValueError as error:
+      print(f'left out: {error}')
 
 
 def _numbers(net: Any, in_shape: tuple[int, ...]) -> dict[str, Any]:
@@ -254,21 +266,32 @@ def _decades(net: Any, in_shape: tuple[int, ...], summary: Any) -> float:
   from jaxdl.training import loss
 
   init_key, x_key, apply_key = jax.random.split(jax.random.key(_SEED.value), 3)
-  params, state = jax.jit(lambda key: net.init(key, in_shape)[1:])(init_key)
+  params, state = _once(lambda key: net.init(key, in_shape)[1:], init_key)
   x = jax.random.normal(x_key, (_BATCH_SIZE.value, *in_shape))
 
   def loss_fn(params):
-    logits, _ = net.apply(params, state, x, train=True, key=apply_key)
+    answers, _ = net.apply(params, state, x, train=True, key=apply_key)
+    logits = jax.tree.leaves(answers)[0]  # Auxiliary ones follow, if any.
     labels = jax.numpy.arange(len(x)) % logits.shape[-1]
     return loss.cross_entropy(logits, labels)
 
-  profile = jax.jit(tracing.log_cotangent_profile(loss_fn))(params)
+  profile = _once(tracing.log_cotangent_profile(loss_fn), params)
   first, *_, last, _ = summary.rows
   norms = [
     float(profile[row.scope]) + math.log10(math.prod(row.shape)) / 2
     for row in (first, last)
   ]
   return norms[0] - norms[1]
+
+
+def _once(fn: Callable[..., Any], *args: Any) -> Any:
+  """Calls a function that takes longer to compile than to run."""
+  import jax
+
+  cpu = jax.default_backend() == 'cpu'
+  options: Any = {'xla_backend_optimization_level': 0} if cpu else {}
+  lowered = jax.jit(fn).trace(*args).lower()
+  return lowered.compile(compiler_options=options)(*args)
 
 
 def _table(found: Sequence[Mapping[str, Any]]) -> str:
