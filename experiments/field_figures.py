@@ -123,9 +123,10 @@ def _draw_growth(
   sizes = [int(row.fields[0].size) for row in rows]
   places = {row.scope: place for place, row in enumerate(rows)}
   axes.plot(sizes, 'o-', color=_BLUE, markersize=3.5, label='in theory')
+  drawn = [panel for panel in panels if panel.row.scope in places]
   axes.plot(
-    [places[panel.row.scope] for panel in panels],
-    [geometry.effective_size(panel.measured) for panel in panels],
+    [places[panel.row.scope] for panel in drawn],
+    [geometry.effective_size(panel.measured) for panel in drawn],
     's--',
     color=_VERMILION,
     markersize=5,
@@ -173,11 +174,25 @@ def draw_models(found: Sequence[Mapping[str, Any]]) -> figure_lib.Figure:
     left.xaxis.set_major_formatter(matplotlib.ticker.ScalarFormatter())
     left.set_xlabel('pixels, before the readout')
     left.set_yticks(places, [row['model'] for row in found], fontsize=8)
-    left.invert_yaxis()
+    left.set_ylim(len(found) - 0.4, -0.6)
     left.legend(loc='lower center', bbox_to_anchor=(0.5, 1), ncols=2)
     decades = [row['decades'] for row in found]
     shades = [_VERMILION if value < 0 else _BLUE for value in decades]
     right.barh(places, decades, color=shades, height=0.7)
     right.axvline(0, color='0.2', linewidth=0.8)
-    right.set_xlabel('decades of |gradient|, last unit to first')
+    right.set_xlabel('decades of |gradient|, from the last unit to the first')
+    for label, place, side in (
+      ('vanishing', -4, 'right'),
+      ('exploding', 4, 'left'),
+    ):
+      right.annotate(
+        label,
+        (0, 1),
+        xytext=(place, 3),
+        xycoords=('data', 'axes fraction'),
+        textcoords='offset points',
+        ha=side,
+        va='bottom',
+        color=_VERMILION if place < 0 else _BLUE,
+      )
     return figure

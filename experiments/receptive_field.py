@@ -59,7 +59,11 @@ _NUM_SAMPLES = flags.DEFINE_integer(
   'num_samples', 4, 'Random inputs to average over.', lower_bound=1
 )
 _BATCH_SIZE = flags.DEFINE_integer(
-  'batch_size', 2, 'Random inputs in a batch, to compare.', lower_bound=1
+  'batch_size',
+  4,
+  'Random inputs in a batch, to compare. Batch norm over few numbers, as over '
+  'small images, inflates gradients.',
+  lower_bound=1,
 )
 _SEED = flags.DEFINE_integer('seed', 0, 'Of weights and inputs.')
 _OUT = flags.DEFINE_string(
