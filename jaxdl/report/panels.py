@@ -11,6 +11,7 @@ from jaxdl.report import figures
 import matplotlib
 from matplotlib import figure as figure_lib
 from matplotlib import lines
+from matplotlib import ticker
 import numpy as np
 
 _COLUMNS = 3
@@ -34,6 +35,7 @@ class Panel(NamedTuple):
     series: by the name of the treatment.
     log_x, log_y: whether the scale is logarithmic.
     marked: whether each point is marked, as where points are few.
+    whole_x: whether x is a whole number, such as a layer.
     ticks: names of the places 0, 1, ... along x; empty if x is a number.
   """
 
@@ -44,6 +46,7 @@ class Panel(NamedTuple):
   log_x: bool = False
   log_y: bool = False
   marked: bool = False
+  whole_x: bool = False
   ticks: Sequence[str] = ()
 
 
@@ -126,6 +129,9 @@ def _draw_panel(axes, panel: Panel, styles) -> None:
     axes.set_xscale('log')
   if panel.log_y:
     axes.set_yscale('log')
+  if panel.whole_x:
+    locator = ticker.MaxNLocator(integer=True, nbins=6)
+    axes.xaxis.set_major_locator(locator)
   if panel.ticks:
     axes.set_xticks(range(len(panel.ticks)), panel.ticks)
     axes.set_xlim(-0.5, len(panel.ticks) - 0.5)

@@ -157,6 +157,7 @@ def _profile(record, rows, variable: str, title: str) -> panels.Panel:
     },
     log_y=variable.endswith('_rms'),
     marked=len(layer) < 12,
+    whole_x=True,
   )
 
 
