@@ -210,7 +210,7 @@ def _compare(names: Sequence[str], in_shape: Any, out: pathlib.Path) -> None:
 
   buildable = dict(_buildable(names, in_shape))
   if not buildable:
-    raise ValueError('no model can take this --in_shape; give a larger one')
+    raise ValueError('no model is left to compare; each line above says why')
   found: list[dict[str, Any]] = []
   with futures.ThreadPoolExecutor(command_line.usable_cores()) as pool:
     measured = pool.map(lambda built: _numbers(*built), buildable.values())

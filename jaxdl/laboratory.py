@@ -313,7 +313,10 @@ def model(
 
 def _toggle(model: str, toggle: str, value: str) -> str:
   """The norm or shortcut of a model, where it is not given its own one."""
-  return zoo.chosen(model, toggle, None if value == OWN else value)
+  try:
+    return zoo.chosen(model, toggle, None if value == OWN else value)
+  except ValueError as error:
+    raise ValueError(f'{error}; or {OWN}, as published') from None
 
 
 def complete(cell: sweep.Cell) -> sweep.Cell:
@@ -339,7 +342,8 @@ def complete(cell: sweep.Cell) -> sweep.Cell:
         f'{name} has a {size} of its own; leave out --{size}, which is for '
         f'{", ".join(given)}'
       )
-  return {**cell, 'depth': len(layer_names(name)) - 1, 'width': 0}
+  # Auxiliary classifiers come after the readout.
+  return {**cell, 'depth': layer_names(name).index('readout'), 'width': 0}
 
 
 @functools.cache

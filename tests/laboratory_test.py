@@ -112,6 +112,15 @@ class SplitTest(parameterized.TestCase):
     self.assertEqual((cell['depth'], cell['width']), (16, 0))
     self.assertEqual(laboratory.complete(_cell(depth=7))['depth'], 7)
 
+  def test_auxiliary_classifiers_are_no_part_of_the_depth(self):
+    names = laboratory.layer_names('googlenet_auxiliary')
+    self.assertEqual(names[-3:], ('readout', 'auxiliary1', 'auxiliary2'))
+    plain, heads = (
+      laboratory.complete(_cell(model=model))['depth']
+      for model in ('googlenet', 'googlenet_auxiliary')
+    )
+    self.assertEqual(plain, heads)
+
   def test_explicit_scale_of_the_weights(self):
     cell = _cell(init='normal', weight_std=1.5)
     static, dynamic = laboratory.split(cell)

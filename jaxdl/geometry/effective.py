@@ -119,6 +119,7 @@ def _target(
 ) -> _Target:
   """Finds the value that leaves a scope last, or else the output."""
   sites = {path: site for site in model.sites for path in site.paths}
+  scope = None if scope == 'output' else scope
   site = None if scope is None else choice.choose('scope', scope, sites)
   found: list[_Target] = []
 

@@ -131,7 +131,8 @@ def conv(
   def apply(params, state, x, *, train=False, key=None):
     del train, key
     with jax.named_scope('conv'):
-      y = convolve(x, params.w)
+      dtype = jnp.result_type(x, params.w)
+      y = convolve(x.astype(dtype), params.w.astype(dtype))
       return (y + params.b if use_bias else y), state
 
   return base.Layer(init, apply)
@@ -158,8 +159,19 @@ def pair(size: int | tuple[int, int]) -> tuple[int, int]:
 
 
 def pads(padding: Padding) -> str | Sequence[tuple[int, int]]:
-  """Returns padding as `jax.lax` takes it, where a number means all sides."""
-  return [(padding, padding)] * 2 if isinstance(padding, int) else padding
+  """Returns padding as `jax.lax` takes it, where a number means all sides.
+
+  Raises:
+    ValueError: if an axis has one number.
+  """
+  if isinstance(padding, int):
+    return [(padding, padding)] * 2
+  if not isinstance(padding, str) and any(isinstance(p, int) for p in padding):
+    raise ValueError(
+      f'padding is {padding!r}; give SAME, VALID, one number for all sides, or '
+      '(low, high) for each axis, as in ((1, 1), (2, 2)).'
+    )
+  return padding
 
 
 def require_image(name: str, in_shape: base.Shape) -> base.Shape:

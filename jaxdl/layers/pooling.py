@@ -56,8 +56,11 @@ def avg_pool(
   """
 
   def pool(x):
-    total = _reduce(x, 0.0, jax.lax.add, window, strides, padding)
-    return total / _count(x, window, strides, padding)
+    # A sum of halves stops growing at 256 ones.
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    total = _reduce(wide, 0.0, jax.lax.add, window, strides, padding)
+    mean = total / _count(wide, window, strides, padding)
+    return mean.astype(x.dtype)
 
   return _windowed('avg_pool', pool, window, strides, padding)
 

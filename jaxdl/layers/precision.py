@@ -8,11 +8,11 @@ from jaxdl.layers import base
 
 
 def in_dtype(layer: base.Layer, dtype: Any) -> base.Layer:
-  """The same layer, computed in `dtype`; params and outputs stay as they are.
+  """The same layer, computed in `dtype`; params stay as they are.
 
-  Parameters and inputs are rounded on the way in and outputs are widened to the
-  input's type, so gradients arrive in the parameters' own type: with bfloat16,
-  the mixed precision of Micikevicius et al., 2018,
+  Parameters and inputs are rounded on the way in; outputs are float32, or the
+  input's type where that is wider. Gradients arrive in the parameters' own
+  type: with bfloat16, the mixed precision of Micikevicius et al., 2018,
   https://arxiv.org/abs/1710.03740, which needs no loss scaling for the range of
   bfloat16. State, such as running statistics, is not rounded.
 
@@ -25,7 +25,7 @@ def in_dtype(layer: base.Layer, dtype: Any) -> base.Layer:
     y, state = layer.apply(
       _cast(params, dtype), state, _cast(x, dtype), train=train, key=key
     )
-    return _cast(y, x.dtype), state
+    return _cast(y, jnp.promote_types(x.dtype, jnp.float32)), state
 
   return base.Layer(layer.init, apply)
 

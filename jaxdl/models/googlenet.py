@@ -181,9 +181,9 @@ def with_heads(
   """A chain of units, of which some also lead to heads.
 
   In training its output is a tuple: that of the chain, then those of the heads.
-  Otherwise the heads don't run. In params and state they come before the last
-  unit. The keys of the chain's units are those that `units.chain` gives, so it
-  starts as it would without heads.
+  Otherwise the heads don't run. In params and state they come after the last
+  unit, so that they are no part of the depth. The keys of the chain's units are
+  those that `units.chain` gives, so it starts as it would without heads.
 
   Args:
     trunk: the chain; its last unit is the readout.
@@ -195,7 +195,7 @@ def with_heads(
   )
   sources |= {name: head.source for name, head in heads.items()}
   every = {**trunk, **{name: head.layer for name, head in heads.items()}}
-  order = (*before, *heads, last)
+  order = (*trunk, *heads)
 
   def init(key, in_shape):
     shapes: dict[str | None, base.Shape] = {None: in_shape}

@@ -68,25 +68,28 @@ def vgg(
   if depth not in _STAGES:
     possible = ', '.join(map(str, DEPTHS))
     raise ValueError(f'VGG has no depth {depth}; possible: {possible}.')
-  default_rate, head_of = choice.choose(
-    'form', form, {'imagenet': (0.5, _dense_head), 'cifar': (0.0, _readout)}
-  )
+  forms = {
+    'imagenet': (0.5, _dense_head, 'VALID'),
+    # So that images of 28x28 pass all five poolings too.
+    'cifar': (0.0, _readout, 'SAME'),
+  }
+  default_rate, head_of, padding = choice.choose('form', form, forms)
   style = sequential.Style(activation, norm, weight_init, bias_init, use_bias)
   drop = sequential.dropout(
     default_rate if dropout_rate is None else dropout_rate
   )
   return units.chain(
     {
-      **_convolutions(style, depth, width),
+      **_convolutions(style, depth, width, padding),
       **head_of(style, num_classes, drop),
     }
   )
 
 
 def _convolutions(
-  style: sequential.Style, depth: int, width: int
+  style: sequential.Style, depth: int, width: int, padding: str
 ) -> dict[str, base.Layer]:
-  pool = {'pool': layers.max_pool(2)}
+  pool = {'pool': layers.max_pool(2, padding=padding)}
   stages = zip(_STAGES[depth], _WIDTHS, strict=True)
   return {
     f'conv{stage}_{i}': style.conv(

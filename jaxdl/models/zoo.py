@@ -106,7 +106,7 @@ def assemble(
   name: str,
   *,
   num_classes: int,
-  activation: str | base.Layer = 'relu',
+  activation: str | base.Layer | Callable[[Any], Any] = 'relu',
   norm: str | None = None,
   shortcut: str | None = None,
   weight_init: initializers.Initializer | None = None,
@@ -118,8 +118,8 @@ def assemble(
   Args:
     name: one of `names()`.
     num_classes: number of logits.
-    activation: of all layers: a name, with numbers as in `leaky_relu:0.2`, or a
-      layer.
+    activation: of all layers: a name, with numbers as in `leaky_relu:0.2`, a
+      function, or a layer.
     norm: of all layers; the architecture's own by default.
     shortcut: of all blocks; the architecture's own by default.
     weight_init: of the weights; the builder's own by default.
@@ -193,9 +193,13 @@ def _check_options(
       )
 
 
-def _activation(activation: str | base.Layer) -> base.Layer:
-  if not isinstance(activation, str):
+def _activation(
+  activation: str | base.Layer | Callable[[Any], Any],
+) -> base.Layer:
+  if isinstance(activation, base.Layer):
     return activation
+  if not isinstance(activation, str):
+    return layers.activation(activation)
   described = activations.get(choice.split_name(activation))
   parsed = choice.parse('activation', activation, described.hyperparameters)
   numbers: dict[str, Any] = {**parsed.numbers}

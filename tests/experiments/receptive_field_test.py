@@ -71,7 +71,7 @@ class ReceptiveFieldTest(parameterized.TestCase):
     ('--model=mlp', 'no unit of this model sees less than the whole image'),
     ('--model=nin_cifar10 --scope=stem', "pass a scope 'stem'; choose one"),
     ('--model=nin_cifar10,cnn --scope=stem', '--scope is of one model'),
-    ('--model=alexnet,vgg16 --in_shape=4,4,3', 'no model can take this'),
+    ('--model=alexnet,vgg16 --in_shape=4,4,3', 'no model is left to compare'),
     ('--norm=instance', 'norm of vgg16 is .instance.; possible: none'),
   )
   def test_a_mistake_ends_in_one_line(self, arguments, message):

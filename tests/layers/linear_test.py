@@ -135,5 +135,19 @@ class FlattenTest(absltest.TestCase):
     np.testing.assert_array_equal(y, np.arange(12).reshape(2, 6))
 
 
+class ConvMistakesTest(absltest.TestCase):
+  def test_one_number_for_an_axis_is_refused(self):
+    with self.assertRaisesRegex(ValueError, r'\(1, 1\); give SAME'):
+      layers.conv(4, padding=(1, 1)).init(jax.random.key(0), (5, 5, 1))
+
+  def test_integer_images_are_convolved_in_the_kernel_s_type(self):
+    net = layers.conv(2)
+    _, params, state = net.init(jax.random.key(0), (5, 5, 1))
+    images = jnp.arange(25, dtype=jnp.uint8).reshape(1, 5, 5, 1)
+    y, _ = net.apply(params, state, images)
+    expected, _ = net.apply(params, state, images.astype(jnp.float32))
+    np.testing.assert_array_equal(y, expected)
+
+
 if __name__ == '__main__':
   absltest.main()

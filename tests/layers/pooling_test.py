@@ -295,5 +295,13 @@ class ErrorsTest(parameterized.TestCase):
         pool.init(jax.random.key(0), (3,))
 
 
+class HalfPrecisionTest(absltest.TestCase):
+  def test_mean_of_many_ones_is_one(self):
+    x = jnp.ones((1, 31, 31, 1), jnp.bfloat16)
+    y, _ = layers.avg_pool(31).apply((), (), x)
+    self.assertEqual(y.dtype, jnp.bfloat16)
+    self.assertEqual(float(y[0, 0, 0, 0]), 1)
+
+
 if __name__ == '__main__':
   absltest.main()

@@ -62,6 +62,12 @@ class InDtypeTest(absltest.TestCase):
     self.assertGreater(float(error), 0)  # It was rounded.
     np.testing.assert_array_equal(grads[0].w.shape, (5, 8))
 
+  def test_integer_images_have_answers_in_float32(self):
+    images = jnp.arange(20, dtype=jnp.uint8).reshape(4, 5)
+    y, _ = self.net.apply(self.params, self.state, images)
+    self.assertEqual(y.dtype, jnp.float32)
+    self.assertGreater(float(jnp.abs(y - jnp.round(y)).max()), 0)
+
 
 if __name__ == '__main__':
   absltest.main()

@@ -60,7 +60,7 @@ class GooglenetTest(parameterized.TestCase):
     self.assertEqual(
       list(params),
       ['conv1', 'conv2_reduce', 'conv2', *blocks]
-      + ['auxiliary1', 'auxiliary2', 'readout'],
+      + ['readout', 'auxiliary1', 'auxiliary2'],
     )
     expected = {**blocks, 'auxiliary1': 3_188_840, 'auxiliary2': 3_190_888}
     sizes = {name: counting.num_params(params[name]) for name in expected}
@@ -165,7 +165,7 @@ class WithHeadsTest(absltest.TestCase):
     _, expected, chain_state = chain.init(jax.random.key(0), (7,))
     out_shape, params, state = self.net.init(jax.random.key(0), (7,))
     self.assertEqual(out_shape, (3,))
-    self.assertEqual(list(params), ['one', 'two', 'first', 'second', 'readout'])
+    self.assertEqual(list(params), ['one', 'two', 'readout', 'first', 'second'])
     for name in self.trunk:
       chex.assert_trees_all_equal(params[name], expected[name])
 

@@ -114,7 +114,7 @@ class VggTest(parameterized.TestCase):
       layers.base.LayerError,
       r'^conv5_2/pool: max_pool leaves no pixel: .* 2x2 .* \(1, 1, 512\)',
     ):
-      counting.shapes(_cifar(11), (16, 16, 3))
+      counting.shapes(_net(depth=11), (16, 16, 3))
 
 
 if __name__ == '__main__':

@@ -6,6 +6,7 @@ import math
 
 from absl.testing import absltest
 from absl.testing import parameterized
+import chex
 import jax
 import jax.numpy as jnp
 from jaxdl import layers
@@ -46,6 +47,20 @@ class EveryArchitectureTest(parameterized.TestCase):
     self.assertContainsSubset(row.norms, stack.NORMS)
     net = models.build(name, num_classes=row.num_classes, in_shape=row.in_shape)
     self.assertEqual(_logits(net, row.in_shape), (2, row.num_classes))
+
+  def test_activation_may_be_a_function(self):
+    choices = dict(num_classes=3, in_shape=(8, 8, 1), depth=2, width=4)
+    named = models.build('mlp', activation='tanh', **choices)
+    given = models.build('mlp', activation=jnp.tanh, **choices)
+    params, state = named.init(jax.random.key(0), (8, 8, 1))[1:]
+    x = jnp.ones((2, 8, 8, 1))
+    chex.assert_trees_all_close(
+      named.apply(params, state, x), given.apply(params, state, x), rtol=1e-5
+    )
+
+  def test_vgg_for_cifar_takes_the_images_of_mnist_too(self):
+    net = models.build('vgg19_cifar', num_classes=10, in_shape=(28, 28, 1))
+    self.assertEqual(_logits(net, (28, 28, 1)), (2, 10))
 
   @parameterized.parameters(*models.names())
   def test_own_options_are_the_defaults_of_the_builder(self, name):
