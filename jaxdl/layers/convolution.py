@@ -1,14 +1,21 @@
 """The convolution itself, with derivatives that XLA's CPU backend runs fast.
 
-XLA brings a convolution to the order of axes that its CPU library needs (images
+XLA's CPU backend has a fast convolution that it does not always take.
+
+It brings a convolution to the order of axes that its CPU library needs (images
 NHWC, kernels HWIO) only outside loops, while the derivatives of a convolution
 come in another order. Within the loops that train a network they would fall
 back to plain loops over elements, ten times slower. Here the derivatives are
 written in the library's order from the start.
+
+It also falls back where an image is smaller than the kernel, up to a hundred
+times slower. There, in training, a convolution is written as one matrix product
+for each element of the kernel.
 """
 
 from collections.abc import Sequence
 import functools
+import itertools
 from typing import NamedTuple
 
 import jax
@@ -35,6 +42,7 @@ def convolve(
   padding: str | Sequence[tuple[int, int]],
   dilation: tuple[int, int],
   feature_group_count: int,
+  train: bool = False,
 ) -> base.Array:
   """Convolves images `[batch, height, width, in]` with kernels.
 
@@ -45,6 +53,8 @@ def convolve(
     padding: 'SAME', 'VALID', or `(low, high)` for each axis.
     dilation: step between the elements of the kernel.
     feature_group_count: groups of channels, each convolved apart.
+    train: whether small images may be convolved in another way, which no reader
+      of the jaxpr takes for a convolution.
 
   Returns:
     `[batch, height, width, out]`.
@@ -63,7 +73,10 @@ def convolve(
     extent = _extents(w.shape[:2], dilation)
     padding = lax.padtype_to_pads(x.shape[1:3], extent, strides, padding)
   pads = tuple((int(low), int(high)) for low, high in padding)
-  return _convolve(Geometry(strides, pads, dilation), x, w)
+  geometry = Geometry(strides, pads, dilation)
+  if train and _is_small(geometry, x.shape, w.shape):
+    return _by_elements(geometry, x, w)
+  return _convolve(geometry, x, w)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -150,6 +163,74 @@ def _to_kernel(geometry, x, w_shape, ct):
     dimension_numbers=_CANONICAL,
   )
   return gradient.transpose(1, 2, 0, 3)
+
+
+def _out_sizes(geometry, in_shape, w_shape) -> list[int]:
+  """Height and width of the output."""
+  extents = _extents(w_shape[:2], geometry.dilation)
+  sizes = zip(
+    in_shape[1:3], geometry.padding, extents, geometry.strides, strict=True
+  )
+  return [
+    (size + low + high - extent) // stride + 1
+    for size, (low, high), extent, stride in sizes
+  ]
+
+
+def _is_small(geometry, in_shape, w_shape) -> bool:
+  """Whether XLA's library is left, or no faster than matrix products."""
+  extents = _extents(w_shape[:2], geometry.dilation)
+  outs = _out_sizes(geometry, in_shape, w_shape)
+  return max(in_shape[1:3]) <= 4 or any(
+    min(size, out) < extent
+    for size, out, extent in zip(in_shape[1:3], outs, extents, strict=True)
+  )
+
+
+def _by_elements(geometry, x, w):
+  """Adds up, for each element of the kernel, the products it has a part in."""
+  outs = _out_sizes(geometry, x.shape, w.shape)
+  y = jnp.zeros((len(x), *outs, w.shape[-1]), x.dtype)
+  for element in itertools.product(*map(range, w.shape[:2])):
+    sizes = zip(
+      x.shape[1:3],
+      outs,
+      geometry.strides,
+      element,
+      geometry.dilation,
+      geometry.padding,
+      strict=True,
+    )
+    reached = [
+      _reach(size, out, stride, index * step - low)
+      for size, out, stride, index, step, (low, _) in sizes
+    ]
+    height, width = reached
+    if height is not None and width is not None:
+      (rows, rows_beside), (columns, columns_beside) = height, width
+      product = x[:, rows, columns] @ w[element]
+      y += jnp.pad(product, [(0, 0), rows_beside, columns_beside, (0, 0)])
+  return y
+
+
+def _reach(size, out, stride, offset) -> tuple[slice, tuple[int, int]] | None:
+  """The pixels `r * stride + offset` that exist, for outputs r.
+
+  Args:
+    size: number of pixels.
+    out: number of outputs.
+    stride: of the convolution.
+    offset: of the pixel under output 0.
+
+  Returns:
+    The pixels, and how many outputs before and after reach none; or None.
+  """
+  first = max(0, -(offset // stride))
+  last = min(out - 1, (size - 1 - offset) // stride)
+  if last < first:
+    return None
+  pixels = slice(first * stride + offset, last * stride + offset + 1, stride)
+  return pixels, (first, out - 1 - last)
 
 
 def _extents(kernel_size, dilation) -> tuple[int, ...]:

@@ -102,7 +102,7 @@ def conv(
   weight_init = weight_init or initializers.lecun()
   bias_init = bias_init or initializers.zeros()
 
-  def convolve(x, w):
+  def convolve(x, w, train=False):
     return convolution.convolve(
       x,
       w,
@@ -110,6 +110,7 @@ def conv(
       padding=pads(padding),
       dilation=pair(dilation),
       feature_group_count=feature_group_count,
+      train=train,
     )
 
   def init(key, in_shape):
@@ -129,10 +130,10 @@ def conv(
     return out_shape, ConvParams(w, b), ()
 
   def apply(params, state, x, *, train=False, key=None):
-    del train, key
+    del key
     with jax.named_scope('conv'):
       dtype = jnp.result_type(x, params.w)
-      y = convolve(x.astype(dtype), params.w.astype(dtype))
+      y = convolve(x.astype(dtype), params.w.astype(dtype), train)
       return (y + params.b if use_bias else y), state
 
   return base.Layer(init, apply)

@@ -115,6 +115,35 @@ class ConvolveTest(parameterized.TestCase):
       self.assertEqual(numbers.rhs_spec, (3, 2, 0, 1))
       self.assertEqual(numbers.out_spec, (0, 3, 1, 2))
 
+  @parameterized.product(
+    size=((2, 2), (4, 3)),
+    kernel=((3, 3), (2, 1)),
+    case=_CASES[:3] + (((2, 1), ((2, 1), (1, 3)), (2, 1)),),
+  )
+  def test_small_images_in_training_agree(self, size, kernel, case):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, *size, _IN))
+    w = rng.normal(size=(*kernel, _IN, _OUT))
+    ours, reference = _pair(*case)
+    narrow = (jnp.float32(x), jnp.float32(w))
+    loss = lambda f: lambda *a: jnp.sum(jnp.sin(f(*a)))
+    fast = functools.partial(ours, train=True)
+    np.testing.assert_allclose(
+      fast(*narrow), reference(*narrow), rtol=1e-4, atol=1e-5
+    )
+    actual, expected = (
+      jax.grad(loss(f), argnums=(0, 1))(*narrow) for f in (fast, reference)
+    )
+    for one, other in zip(actual, expected, strict=True):
+      np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+
+  def test_images_smaller_than_the_kernel_avoid_the_slow_loops(self):
+    f, _ = _pair(*_CASES[0])
+    x, w = jnp.ones((2, 2, 2, 3)), jnp.ones((3, 3, 3, 5))
+    for train, count in ((True, 0), (False, 1)):
+      jaxpr = jax.make_jaxpr(functools.partial(f, train=train))(x, w)
+      self.assertLen(list(_convolutions(jaxpr.jaxpr)), count)
+
   def test_no_derivative_of_what_is_constant(self):
     f, _ = _pair(*_CASES[0])
     x, w = _arguments()
