@@ -42,7 +42,7 @@ class WriteTest(absltest.TestCase):
         raise OSError('disk full')
 
       with self.assertRaisesRegex(OSError, 'disk full'):
-        report._replace(path, fail)
+        report.replace(path, fail)
       self.assertEqual(list(pathlib.Path(folder).iterdir()), [path])
       self.assertEqual(path.read_text(encoding='utf-8'), 'old')
 
