@@ -70,13 +70,23 @@ def convolve(
       feature_group_count=feature_group_count,
     )
   if isinstance(padding, str):
-    extent = _extents(w.shape[:2], dilation)
+    extent = kernel_extents(w.shape[:2], dilation)
     padding = lax.padtype_to_pads(x.shape[1:3], extent, strides, padding)
   pads = tuple((int(low), int(high)) for low, high in padding)
   geometry = Geometry(strides, pads, dilation)
   if train and _is_small(geometry, x.shape, w.shape):
     return _by_elements(geometry, x, w)
   return _convolve(geometry, x, w)
+
+
+def kernel_extents(
+  kernel_size: Sequence[int], dilation: Sequence[int]
+) -> tuple[int, ...]:
+  """How far a dilated kernel reaches, along each axis."""
+  return tuple(
+    step * (size - 1) + 1
+    for size, step in zip(kernel_size, dilation, strict=True)
+  )
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -120,7 +130,7 @@ def _to_input(geometry, in_shape, w, ct):
   sizes = zip(
     in_shape[1:3],
     ct.shape[1:3],
-    _extents(w.shape[:2], geometry.dilation),
+    kernel_extents(w.shape[:2], geometry.dilation),
     geometry.strides,
     geometry.padding,
     strict=True,
@@ -146,7 +156,7 @@ def _to_kernel(geometry, x, w_shape, ct):
   sizes = zip(
     x.shape[1:3],
     ct.shape[1:3],
-    _extents(w_shape[:2], geometry.dilation),
+    kernel_extents(w_shape[:2], geometry.dilation),
     geometry.strides,
     geometry.padding,
     strict=True,
@@ -167,7 +177,7 @@ def _to_kernel(geometry, x, w_shape, ct):
 
 def _out_sizes(geometry, in_shape, w_shape) -> list[int]:
   """Height and width of the output."""
-  extents = _extents(w_shape[:2], geometry.dilation)
+  extents = kernel_extents(w_shape[:2], geometry.dilation)
   sizes = zip(
     in_shape[1:3], geometry.padding, extents, geometry.strides, strict=True
   )
@@ -179,7 +189,7 @@ def _out_sizes(geometry, in_shape, w_shape) -> list[int]:
 
 def _is_small(geometry, in_shape, w_shape) -> bool:
   """Whether XLA's library is left, or no faster than matrix products."""
-  extents = _extents(w_shape[:2], geometry.dilation)
+  extents = kernel_extents(w_shape[:2], geometry.dilation)
   outs = _out_sizes(geometry, in_shape, w_shape)
   return max(in_shape[1:3]) <= 4 or any(
     min(size, out) < extent
@@ -231,14 +241,6 @@ def _reach(size, out, stride, offset) -> tuple[slice, tuple[int, int]] | None:
     return None
   pixels = slice(first * stride + offset, last * stride + offset + 1, stride)
   return pixels, (first, out - 1 - last)
-
-
-def _extents(kernel_size, dilation) -> tuple[int, ...]:
-  """How far a dilated kernel reaches, along each axis."""
-  return tuple(
-    step * (size - 1) + 1
-    for size, step in zip(kernel_size, dilation, strict=True)
-  )
 
 
 def _is_zero(tangent) -> bool:

@@ -122,10 +122,7 @@ def conv(
     b = bias_init(b_key, (features,)) if use_bias else ()
     x = jax.ShapeDtypeStruct((1, *in_shape), w.dtype)
     out_shape = jax.eval_shape(convolve, x, w).shape[1:]
-    extent = [
-      step * (size - 1) + 1
-      for size, step in zip(pair(kernel_size), pair(dilation), strict=True)
-    ]
+    extent = convolution.kernel_extents(w_shape[:2], pair(dilation))
     require_pixels('conv', out_shape, in_shape, extent, padding)
     return out_shape, ConvParams(w, b), ()
 

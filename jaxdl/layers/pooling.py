@@ -181,15 +181,9 @@ def _offsets(x, window, strides, padding) -> Iterator[base.Array]:
 def _explicit_pads(shape, size, step, padding):
   """Returns the pixels before and after each axis, also for 'SAME'."""
   pads = linear.pads(padding)
-  if pads == 'VALID':
-    return [(0, 0), (0, 0)]
-  if pads != 'SAME':
-    return pads
-  totals = [
-    max((-(-length // stride) - 1) * stride + extent - length, 0)
-    for length, extent, stride in zip(shape, size, step, strict=True)
-  ]
-  return [(total // 2, total - total // 2) for total in totals]
+  if isinstance(pads, str):
+    return jax.lax.padtype_to_pads(shape, size, step, pads)
+  return pads
 
 
 def _scaled_norm(elements, scale, p, count):
