@@ -5,6 +5,8 @@ import contextlib
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 Array = jax.Array
 Key = jax.Array  # A typed PRNG key, from `jax.random.key`.
@@ -80,3 +82,25 @@ def require_positive(name: str, value: int) -> int:
   if value < 1:
     raise ValueError(f'{name} must be at least 1, got {value}.')
   return value
+
+
+def is_number(value: Any) -> bool:
+  """Whether a value is a real number, or an array of shape [] of one.
+
+  Those of NumPy and of JAX are, traced or not; a boolean is none.
+  """
+  if isinstance(value, (jax.Array, np.ndarray, np.generic)):
+    is_real = any(
+      jnp.issubdtype(value.dtype, kind) for kind in (jnp.floating, jnp.integer)
+    )
+    return is_real and value.shape == ()
+  return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def known(number: Scalar) -> float | None:
+  """Returns a number as Python's, which can be checked; None if it is traced.
+
+  Args:
+    number: of which `is_number` holds.
+  """
+  return None if isinstance(number, jax.core.Tracer) else float(number)

@@ -22,6 +22,7 @@ from jaxdl.models import googlenet
 from jaxdl.models import highway
 from jaxdl.models import mlp
 from jaxdl.models import nin
+from jaxdl.models import options as options_lib
 from jaxdl.models import resnet
 from jaxdl.models import stack
 from jaxdl.models import vgg
@@ -75,7 +76,7 @@ def architecture(name: str) -> Architecture:
   Raises:
     ValueError: if there is none of that name.
   """
-  return choice.choose('architecture', name, _TABLE)
+  return choice.choose('architecture', str(name), _TABLE)
 
 
 def build(
@@ -85,8 +86,8 @@ def build(
 
   Args:
     name: one of `names()`.
-    in_shape: of one image; what cannot take it is refused here, before any
-      memory is allocated.
+    in_shape: of one image, a tuple or list; what cannot take it is refused
+      here, before any memory is allocated.
     num_classes: number of logits.
     **choices: what else `assemble` takes: activation, norm, shortcut,
       initializers and options.
@@ -98,7 +99,7 @@ def build(
     ValueError: as `assemble` does, or if the images are too small for it.
   """
   net = assemble(name, num_classes=num_classes, **choices)
-  _check_in_shape(name, net, in_shape)
+  _check_in_shape(name, net, options_lib.read(name, 'in_shape', in_shape))
   return net
 
 
@@ -109,8 +110,8 @@ def assemble(
   activation: str | base.Layer | Callable[[Any], Any] = 'relu',
   norm: str | None = None,
   shortcut: str | None = None,
-  weight_init: initializers.Initializer | None = None,
-  bias_init: initializers.Initializer | None = None,
+  weight_init: str | initializers.Initializer | None = None,
+  bias_init: str | initializers.Initializer | None = None,
   **options: Any,
 ) -> base.Layer:
   """Builds an architecture for images whose shape is not known yet.
@@ -122,8 +123,10 @@ def assemble(
       function, or a layer.
     norm: of all layers; the architecture's own by default.
     shortcut: of all blocks; the architecture's own by default.
-    weight_init: of the weights; the builder's own by default.
-    bias_init: of the biases; the builder's own by default.
+    weight_init: of the weights: a name of `initializers.names()`, or a function
+      of key and shape; the builder's own by default.
+    bias_init: of the biases: 'zeros' or such a function; the builder's own by
+      default.
     **options: those of `architecture(name).options`; numbers such as
       `residual_scale` may be traced.
 
@@ -132,21 +135,26 @@ def assemble(
 
   Raises:
     ValueError: if a name is unknown, or the architecture has no such choice or
-      option.
+      option, or a value is of the wrong type or out of range.
   """
   row = architecture(name)
+  read = functools.partial(options_lib.read, name)
   norm = chosen(name, 'norm', norm)
   shortcut = chosen(name, 'shortcut', shortcut)
   _check_options(name, row, shortcut, options)
   toggles = {'shortcut': shortcut} if len(row.shortcuts) > 1 else {}
+  given = {
+    option: read(option, value, optional=row.options[option] is None)
+    for option, value in options.items()
+  }
   return row.builder(
-    num_classes=num_classes,
-    activation=_activation(activation),
+    num_classes=read('num_classes', num_classes),
+    activation=_activation(read('activation', activation)),
     norm=norm,
-    weight_init=weight_init,
-    bias_init=bias_init,
+    weight_init=read('weight_init', weight_init, optional=True),
+    bias_init=read('bias_init', bias_init, optional=True),
     **toggles,
-    **{**row.options, **options},
+    **{**row.options, **given},
   )
 
 
@@ -181,16 +189,22 @@ def chosen(name: str, toggle: str, value: str | None) -> str:
 def _check_options(
   name: str, row: Architecture, shortcut: str, options: Mapping[str, Any]
 ) -> None:
+  fixed = getattr(row.builder, 'keywords', {})
   for option in options:
-    if not row.options:
-      raise ValueError(f'{name} has no options; got {option!r}')
-    choice.choose(f'option of {name}', option, row.options)
     belongs_to = _OF_SHORTCUTS.get(option, (shortcut,))
     if shortcut not in belongs_to:
+      possible = ', '.join(s for s in belongs_to if s in row.shortcuts)
       raise ValueError(
         f'{option} has no meaning in {name} with shortcut {shortcut!r}; it '
-        f'belongs to: {", ".join(s for s in belongs_to if s in row.shortcuts)}'
+        f'belongs to: {possible or "other architectures"}'
       )
+    if option in fixed:
+      article = 'an' if option[0] in 'aeio' else 'a'
+      raise ValueError(
+        f'{name} has {article} {option} of its own, {fixed[option]!r}: leave '
+        f'it out; options: {", ".join(row.options)}'
+      )
+    choice.choose(f'option of {name}', option, row.options)
 
 
 def _activation(
