@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 from jax.extend import core
+from jaxdl.tracing import source
 
 Path = tuple[str, ...]
 
@@ -26,6 +27,8 @@ class Operation(NamedTuple):
       scan or of a remat, the branches of a cond; else empty.
     called: the graph of a function with a derivative of its own, for those who
       read and don't differentiate; else None.
+    activation: the activation function that it is a part of; else empty.
+    traceback: the Python frames in which it was written, or None.
   """
 
   primitive: core.Primitive
@@ -35,6 +38,13 @@ class Operation(NamedTuple):
   outputs: tuple[int, ...]
   bodies: tuple['Graph', ...]
   called: 'Graph | None' = None
+  activation: str = ''
+  traceback: Any = None
+
+  @property
+  def source(self) -> str:
+    """The line that it was written in: `model.py:42 attention`, or empty."""
+    return source.line(self.traceback)
 
 
 class Graph(NamedTuple):
@@ -56,8 +66,38 @@ class Graph(NamedTuple):
 
 
 def graph(closed: core.ClosedJaxpr) -> Graph:
-  """Flattens a closed jaxpr; calls to jitted functions are inlined."""
-  return _Flattening().graph(closed)
+  """Flattens a closed jaxpr; calls to jitted functions are inlined.
+
+  A scope that is entered again, by an unrolled loop, is numbered: `block#2`.
+  """
+  return _Numbering().number(_Flattening().graph(closed, _Caller()))
+
+
+def has_scopes(graph: Graph) -> bool:
+  """Whether any operation lies in a named scope."""
+  return any(
+    operation.path or any(map(has_scopes, operation.bodies))
+    for operation in graph.operations
+  )
+
+
+def with_lines_as_scopes(graph: Graph) -> Graph:
+  """Puts each operation in a scope named as its line: `model.py:42 attention`.
+
+  Args:
+    graph: without scopes of its own.
+  """
+  return _Numbering().number(_with_lines_as_scopes(graph))
+
+
+def _with_lines_as_scopes(graph: Graph) -> Graph:
+  operations = []
+  for operation in graph.operations:
+    bodies = tuple(map(_with_lines_as_scopes, operation.bodies))
+    # What is in a body has lines of its own.
+    path = (operation.source,) if operation.source and not bodies else ()
+    operations.append(operation._replace(path=path, bodies=bodies))
+  return graph._replace(operations=tuple(operations))
 
 
 def num_consts_and_carry(scan: Operation) -> tuple[int, int]:
@@ -89,13 +129,28 @@ def rebind(
   )(*args)
 
 
+class _Caller(NamedTuple):
+  """What an inlined call hands on to the operations in it.
+
+  Attributes:
+    path: the scopes around it.
+    activation: what it is a part of, or empty.
+    traceback: of the outermost call to a library's function, whose own lines
+      are no user's; or None.
+  """
+
+  path: Path = ()
+  activation: str = ''
+  traceback: Any = None
+
+
 class _Flattening:
   """Numbers values while calls are inlined."""
 
   def __init__(self):
     self._next = 0
 
-  def graph(self, closed: core.ClosedJaxpr) -> Graph:
+  def graph(self, closed: core.ClosedJaxpr, caller: _Caller) -> Graph:
     env: dict[core.Var, int] = {}
     avals: dict[int, Any] = {}
     operations: list[Operation] = []
@@ -104,7 +159,7 @@ class _Flattening:
       for var, value in zip(closed.jaxpr.constvars, closed.consts, strict=True)
     }
     inputs = tuple(self._name(var, env, avals) for var in closed.jaxpr.invars)
-    self._inline(closed.jaxpr, (), env, avals, constants, operations)
+    self._inline(closed.jaxpr, caller, env, avals, constants, operations)
     outputs = tuple(_look_up(atom, env) for atom in closed.jaxpr.outvars)
     return Graph(inputs, constants, tuple(operations), outputs, avals)
 
@@ -114,9 +169,9 @@ class _Flattening:
     self._next += 1
     return env[var]
 
-  def _inline(self, jaxpr, prefix, env, avals, constants, operations) -> None:
+  def _inline(self, jaxpr, caller, env, avals, constants, operations) -> None:
     for eqn in jaxpr.eqns:
-      path = prefix + _scopes(eqn)
+      here = _enter(eqn, caller)
       inputs = tuple(_look_up(atom, env) for atom in eqn.invars)
       called = _inlined_call(eqn)
       if called is not None:
@@ -125,21 +180,85 @@ class _Flattening:
           called.jaxpr.constvars, called.consts, strict=True
         ):
           constants[self._name(var, inner, avals)] = value
-        self._inline(called.jaxpr, path, inner, avals, constants, operations)
+        self._inline(called.jaxpr, here, inner, avals, constants, operations)
         env.update(
           (var, _look_up(atom, inner))
           for var, atom in zip(eqn.outvars, called.jaxpr.outvars, strict=True)
         )
         continue
       outputs = tuple(self._name(var, env, avals) for var in eqn.outvars)
-      bodies = tuple(self.graph(body) for body in _bodies(eqn))
+      # Scopes in a body are relative to it.
+      inside = here._replace(path=())
       own = _with_own_derivative(eqn)
-      body = None if own is None else self.graph(own)
       operations.append(
         Operation(
-          eqn.primitive, eqn.params, path, inputs, outputs, bodies, body
+          eqn.primitive,
+          eqn.params,
+          here.path,
+          inputs,
+          outputs,
+          bodies=tuple(self.graph(body, inside) for body in _bodies(eqn)),
+          called=None if own is None else self.graph(own, inside),
+          activation=here.activation,
+          traceback=here.traceback or eqn.source_info.traceback,
         )
       )
+
+
+def _enter(eqn: Any, caller: _Caller) -> _Caller:
+  traceback = caller.traceback
+  if traceback is None and source.calls_library(eqn):
+    traceback = eqn.source_info.traceback
+  return _Caller(
+    caller.path + _scopes(eqn),
+    caller.activation or source.activation(eqn),
+    traceback,
+  )
+
+
+class _Numbering:
+  """Tells apart the times that a scope is entered: `block`, `block#2`.
+
+  A scope is left where an operation follows that doesn't lie in it.
+  """
+
+  def __init__(self):
+    self._entries: dict[Path, int] = {}
+    self._written: Path = ()  # The path of the last operation, absolute,
+    self._numbered: Path = ()  # and with its numbers.
+
+  def number(self, graph: Graph, written: Path = ()) -> Graph:
+    """Numbers a graph that lies in the scopes `written`, the innermost open."""
+    operations = []
+    for operation in graph.operations:
+      path = self._enter(written + operation.path)
+      inside = written + operation.path
+      operation = operation._replace(path=path[len(written) :])
+      bodies = []
+      for body in operation.bodies:
+        self._enter(inside)
+        bodies.append(self.number(body, inside))
+      operations.append(operation._replace(bodies=tuple(bodies)))
+    return graph._replace(operations=tuple(operations))
+
+  def _enter(self, path: Path) -> Path:
+    length = common_length(self._written, path)
+    self._written, self._numbered = path, self._numbered[:length]
+    for name in path[length:]:
+      entered = (*self._numbered, name)
+      entry = self._entries[entered] = self._entries.get(entered, 0) + 1
+      self._numbered += (name if entry == 1 else f'{name}#{entry}',)
+    return self._numbered
+
+
+def common_length(a: Path, b: Path) -> int:
+  """How many scopes two paths share, from the outermost on."""
+  length = 0
+  for x, y in zip(a, b, strict=False):
+    if x != y:
+      break
+    length += 1
+  return length
 
 
 def _look_up(atom: Any, env: dict[core.Var, Any]) -> Any:

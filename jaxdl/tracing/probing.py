@@ -123,10 +123,11 @@ def probe(
   Returns:
     A function of the arguments of `fn`, which returns `(value, grads, profile)`
     or `((value, aux), grads, profile)`. Of several values that leave a scope,
-    the profile holds the largest, of these the last; so a scope that an
-    unrolled loop enters again and again needs a number in its name to be told
-    apart. Values inside a `while`
-    loop, a `custom_jvp` or a `custom_vjp` are not seen.
+    the profile holds the largest, of these the last. A scope that is entered
+    again is numbered: `block#2`; an activation function between scopes is one
+    of its own, and without any scopes the lines of the program are (see
+    `sites.find`). Values inside a `while` loop, a `custom_jvp` or a
+    `custom_vjp` are not seen.
 
   Raises:
     TypeError: as `jax.grad` does, if the output is no scalar.

@@ -21,6 +21,8 @@ class Site(NamedTuple):
     lengths: of the scans around it, outermost first.
     is_cut: whether every path from earlier sites to the loss runs through it,
       so that scaling its cotangent scales all cotangents before it alike.
+    activation: the activation function that made it, or empty.
+    source: the line that made it, `model.py:42 attention`, or empty.
   """
 
   key: int
@@ -29,6 +31,8 @@ class Site(NamedTuple):
   dtype: Any
   lengths: tuple[int, ...]
   is_cut: bool
+  activation: str = ''
+  source: str = ''
 
 
 def find(graph: Graph) -> tuple[Site, ...]:
@@ -38,12 +42,18 @@ def find(graph: Graph) -> tuple[Site, ...]:
   before others, then the largest, then the last. A path that occurs twice gets
   a number: `block`, `block#2`.
 
+  An activation function between two layers, whose value leaves no scope, is a
+  scope of its own: `block/relu`. In a graph without any named scopes, those are
+  the lines of the program: `model.py:42 attention`.
+
   Args:
     graph: the flattened jaxpr of a loss.
 
   Returns:
     The sites in the order in which they are computed.
   """
+  if not jaxpr.has_scopes(graph):
+    graph = jaxpr.with_lines_as_scopes(graph)
   found = _find(graph, (), (), live=frozenset({0}), is_open=False)
   return _number_repeated_paths(found)
 
@@ -111,6 +121,8 @@ def _find(
             aval.dtype,
             lengths,
             is_cut=not is_open and not bypasses,
+            activation=operation.activation,
+            source=operation.source,
           )
         )
   return found
@@ -171,23 +183,31 @@ def _exits(graph: Graph) -> list[tuple[int, Path]]:
   """Every value to measure with every scope that it leaves, in order."""
   shared: dict[int, int] = {}  # Scopes that a value and all its readers share.
   made_in = {
-    key: operation.path
+    key: (operation.path, operation.activation)
     for operation in graph.operations
     for key in operation.outputs
   }
+  within: set[int] = set()  # Read by the activation function they are part of.
   for operation in graph.operations:
     for key in _keys(operation.inputs):
       if key in made_in:
-        depth = _common_length(made_in[key], operation.path)
+        path, activation = made_in[key]
+        depth = jaxpr.common_length(path, operation.path)
         shared[key] = min(depth, shared.get(key, depth))
+        if activation and activation == operation.activation:
+          within.add(key)
   for key in _keys(graph.outputs):
     shared[key] = 0
-  return [
-    (key, path[:length])
-    for key, path in made_in.items()
-    if key in shared and _is_measurable(graph.avals[key])
-    for length in range(shared[key] + 1, len(path) + 1)
-  ]
+  exits = []
+  times: dict[Path, int] = {}
+  for key, (path, activation) in made_in.items():
+    if key in shared and _is_measurable(graph.avals[key]):
+      exits += [(key, path[:n]) for n in range(shared[key] + 1, len(path) + 1)]
+      if activation and shared[key] == len(path) and key not in within:
+        time = times[*path, activation] = times.get((*path, activation), 0) + 1
+        name = activation if time == 1 else f'{activation}#{time}'
+        exits.append((key, (*path, name)))
+  return exits
 
 
 def _needed(graph: Graph, live: frozenset[int]) -> set[int]:
@@ -252,15 +272,6 @@ def _number_repeated_paths(found: list[Site]) -> tuple[Site, ...]:
 
 def _keys(atoms: tuple[Any, ...]) -> list[int]:
   return [atom for atom in atoms if isinstance(atom, int)]
-
-
-def _common_length(a: Path, b: Path) -> int:
-  length = 0
-  for x, y in zip(a, b, strict=False):
-    if x != y:
-      break
-    length += 1
-  return length
 
 
 def _is_measurable(aval: Any) -> bool:

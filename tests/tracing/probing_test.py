@@ -65,15 +65,16 @@ class ProbeTest(parameterized.TestCase):
       signal.forward.rms.reshape(-1), expected.forward.rms, rtol=1e-5
     )
 
-  def test_a_scope_entered_again_stands_for_the_last_value(self):
+  def test_a_scope_entered_again_is_numbered(self):
     params, x = networks.params(), networks.inputs()
     loss = functools.partial(networks.loss, networks.unrolled)
     _, _, profile = jax.jit(tracing.probe(loss, has_aux=True))(params, x)
     scanned = _probed(params, x)[2]['hidden/layer/dense']
-    path = 'hidden/layer/dense'
-    np.testing.assert_allclose(
-      profile[path].backward.rms, scanned.backward.rms[-1], rtol=1e-5
-    )
+    for i in range(len(params[1])):
+      path = f'hidden/layer{f"#{i + 1}" if i else ""}/dense'
+      np.testing.assert_allclose(
+        profile[path].backward.rms, scanned.backward.rms[i], rtol=1e-5
+      )
 
   def test_statistics_equal_those_of_vjps_at_each_boundary(self):
     params, x = networks.params(), networks.inputs()
@@ -110,6 +111,7 @@ class ProbeTest(parameterized.TestCase):
       [
         'stem',
         'hidden/layer/dense',
+        'hidden/layer/activation/relu',
         'hidden/layer/activation',
         'hidden/layer',
         'hidden',
