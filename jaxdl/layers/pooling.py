@@ -85,35 +85,43 @@ def lp_pool(
   A learned p is one number, `LpPoolParams`, kept above 1; see Gulcehre et al.,
   2014, https://arxiv.org/abs/1311.1780. Each window is scaled by its maximum,
   so no power over- or underflows; where a window is all zeros, so is the
-  gradient.
+  gradient. A window that holds infinities gives inf. Its gradient is what it
+  tends to as these alone grow together: of k infinities among N elements, each
+  has k^(1/p - 1) N^(-1/p) with the sign of the element, without N if it is the
+  sum; the finite elements, and a learned p, have 0. A NaN stays NaN.
 
   Args:
     window: height and width of the window.
     strides: step between windows; the window's size by default.
     padding: as that of a convolution.
-    p: the exponent, at least 1; `math.inf` is the maximum. It may be traced,
-      if finite. A learned one starts there.
+    p: the exponent, at least 1, Python's, NumPy's or JAX's; `math.inf` is the
+      maximum. It may be traced, if finite. A learned one starts there.
     reduction: 'mean' or 'sum'.
     learned: whether p is a parameter.
 
   Raises:
-    ValueError: if p is less than 1, or isn't finite and above 1 though learned,
-      or the reduction is unknown, or the window is as in `max_pool`.
+    ValueError: if p is no number or less than 1, or isn't finite and above 1
+      though learned, or the reduction is unknown, or the window is as in
+      `max_pool`.
   """
-  _require_exponent(p, learned)
+  p = _exponent(p, learned)
   counted = choice.choose('reduction', reduction, {'mean': True, 'sum': False})
 
   def largest(x):
     return _reduce(jnp.abs(x), -jnp.inf, jax.lax.max, window, strides, padding)
 
   def pool(x, p):
-    if _is_infinite(p):
+    if isinstance(p, float) and math.isinf(p):
       return largest(x)
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     scale = jax.lax.stop_gradient(largest(wide))
     count = _count(wide, window, strides, padding) if counted else 1
-    elements = _offsets(wide, window, strides, padding)
-    norm = _scaled_norm(elements, scale, p, count)
+    elements = list(_offsets(wide, window, strides, padding))
+    norm = jnp.where(
+      jnp.isinf(scale),
+      _infinite_norm(elements, p, count),
+      _scaled_norm(elements, scale, p, count),
+    )
     return norm.astype(x.dtype)
 
   fixed = _windowed('lp_pool', lambda x: pool(x, p), window, strides, padding)
@@ -187,30 +195,52 @@ def _explicit_pads(shape, size, step, padding):
 
 
 def _scaled_norm(elements, scale, p, count):
-  """`(sum |element|^p / count)^(1/p)`, of elements divided by `scale` first."""
-  divisor = jnp.where(scale > 0, scale, 1)
+  """`(sum |element|^p / count)^(1/p)`, of elements divided by `scale` first.
+
+  Where the scale is infinite, it is some number, and so is its gradient.
+  """
+  is_finite = ~jnp.isinf(scale)
+  divisor = jnp.where((scale > 0) & is_finite, scale, 1)
   total = jnp.zeros_like(scale)
   for element in elements:
-    ratio = jnp.abs(element) / divisor
+    ratio = jnp.where(is_finite, jnp.abs(element), 1) / divisor
     # A NaN is not positive, but has to stay.
     positive = jnp.where(ratio == 0, 1, ratio)
     total += jnp.where(ratio == 0, 0, positive**p)
   # Of a window that isn't all zeros, the total is at least 1.
   mean = jnp.where(scale == 0, 1, total / count)
-  return scale * mean ** (1 / p)
+  return divisor * jnp.where(scale == 0, 0, mean ** (1 / p))
 
 
-def _is_infinite(p):
-  return isinstance(p, (int, float)) and math.isinf(p)
+def _infinite_norm(elements, p, count):
+  """Infinity, as what equal elements make of it that grow without bound.
+
+  Of k elements of |x|, the norm is (k / count)^(1/p) |x|.
+  """
+  are_infinite = [jnp.isinf(element) for element in elements]
+  k = sum(is_infinite.astype(elements[0].dtype) for is_infinite in are_infinite)
+  k = jnp.maximum(k, 1)  # Other windows have another norm.
+  share = jax.lax.stop_gradient((k / count) ** (1 / p) / k)
+  return share * sum(
+    jnp.where(is_infinite, jnp.abs(element), 0)
+    for element, is_infinite in zip(elements, are_infinite, strict=True)
+  )
 
 
-def _require_exponent(p, learned):
-  if not isinstance(p, (int, float)):
-    return
-  if not p >= 1:
+def _exponent(p, learned):
+  """Returns the exponent, Python's own unless it is traced."""
+  if not base.is_number(p):
+    raise ValueError(
+      f'p must be a number of at least 1, or math.inf; got {p!r}.'
+    )
+  known = base.known(p)
+  if known is None:
+    return p
+  if not known >= 1:
     raise ValueError(f'p must be at least 1, or math.inf; got {p}.')
-  if learned and not 1 < p < math.inf:
+  if learned and not 1 < known < math.inf:
     raise ValueError(f'A learned p starts above 1 and finite, got {p}.')
+  return known
 
 
 def _with_learned_exponent(fixed, pool, p):

@@ -1,5 +1,7 @@
 """Regularization by noise."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jaxdl.layers import base
@@ -18,8 +20,11 @@ def dropout(rate: base.Scalar) -> base.Layer:
   Raises:
     ValueError: if the rate is out of range, or training lacks a key.
   """
-  if isinstance(rate, (int, float)) and not 0 <= rate < 1:
-    raise ValueError(f'rate is the probability to drop, in [0, 1); got {rate}.')
+  known = base.known(rate) if base.is_number(rate) else math.nan
+  if known is not None and not 0 <= known < 1:
+    raise ValueError(
+      f'rate is the probability to drop, in [0, 1); got {rate!r}.'
+    )
 
   def init(key, in_shape):
     del key

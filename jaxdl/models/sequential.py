@@ -91,9 +91,8 @@ def dropout(rate: base.Scalar) -> dict[str, base.Layer]:
   Raises:
     ValueError: if the rate is out of range.
   """
-  if isinstance(rate, (int, float)) and rate == 0:
-    return {}
-  return {'dropout': layers.dropout(rate)}
+  drop = layers.dropout(rate)
+  return {} if base.known(rate) == 0 else {'dropout': drop}
 
 
 def pooled_readout(

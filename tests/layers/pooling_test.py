@@ -189,6 +189,51 @@ class LpPoolTest(parameterized.TestCase):
   def test_nan_stays(self):
     self.assertTrue(jnp.isnan(_pooled([1.0, math.nan])))
 
+  @parameterized.product(p=(1.0, 3.5, math.inf), reduction=('mean', 'sum'))
+  def test_of_infinities_is_infinite(self, p, reduction):
+    inf = math.inf
+    for values in ([1.0, inf, 0.0], [-inf, 2.0, 3.0], [inf, -inf, inf]):
+      self.assertEqual(_pooled(values, p=p, reduction=reduction), inf)
+    self.assertTrue(jnp.isnan(_pooled([inf, math.nan], p=p)))
+
+  @parameterized.product(p=(1.0, 3.5), reduction=('mean', 'sum'))
+  def test_gradient_of_infinities_is_the_one_of_large_numbers(
+    self, p, reduction
+  ):
+    def loss_fn(values, p):
+      return _pooled(values, p=p, reduction=reduction)
+
+    inf, large = math.inf, 1e20
+    values = jnp.array([[1.0, inf, 0.0], [-inf, 2.0, inf], [-inf, -inf, -inf]])
+    grad_fn = jax.jit(jax.vmap(jax.grad(loss_fn), (0, None)))
+    expected = jnp.where(
+      jnp.isinf(values), grad_fn(jnp.clip(values, -large, large), p), 0
+    )
+    np.testing.assert_allclose(grad_fn(values, p), expected, rtol=1e-5)
+    fixed_grad_fn = jax.jit(jax.vmap(jax.grad(lambda v: loss_fn(v, p))))
+    np.testing.assert_allclose(fixed_grad_fn(values), expected, rtol=1e-5)
+
+  def test_infinities_leave_other_windows_alone(self):
+    x = jnp.asarray(_X)
+    pool = lambda x: pooling.lp_pool(2).apply((), (), x)[0]
+    grad_fn = jax.jit(jax.grad(lambda x: pool(x).sum()))
+    expected = grad_fn(x)
+    actual = grad_fn(x.at[0, 0, 0, 0].set(math.inf))
+    is_beside = np.ones(_X.shape, bool)
+    is_beside[0, :2, :2, 0] = False
+    np.testing.assert_array_equal(actual[is_beside], expected[is_beside])
+    np.testing.assert_allclose(actual[0, :2, :2, 0], [[0.5, 0], [0, 0]])
+
+  @parameterized.parameters(np.float32(3), np.int64(3), (np.array(3.0),), 3)
+  def test_p_of_numpy_is_the_number(self, p):
+    np.testing.assert_array_equal(
+      _pooled([1.0, 2.0], p=p), _pooled([1.0, 2.0], p=3.0)
+    )
+
+  @parameterized.parameters(np.float32(math.inf), (np.array(math.inf),))
+  def test_infinite_p_of_numpy_is_the_maximum(self, p):
+    self.assertEqual(_pooled([1.0, -2.0], p=p), 2)
+
   def test_p_may_be_traced(self):
     pool = jax.jit(lambda p: _pooled(jnp.array([1.0, 2.0]), p=p))
     np.testing.assert_allclose(pool(2.0), math.sqrt(2.5), rtol=1e-6)
@@ -249,14 +294,28 @@ class LearnedExponentTest(parameterized.TestCase):
     chex.assert_tree_all_finite(grads)
     self.assertGreaterEqual(params.p, 1)
 
+  def test_infinities_give_no_gradient(self):
+    layer = pooling.lp_pool(2, learned=True)
+    loss_fn = lambda params, x: layer.apply(params, (), x)[0].sum()
+    _, params, _ = layer.init(jax.random.key(0), (2, 2, 1))
+    x = jnp.ones((1, 2, 2, 1)).at[0, 0, 0].set(math.inf)
+    self.assertEqual(jax.grad(loss_fn)(params, x).excess, 0)
+
 
 class ErrorsTest(parameterized.TestCase):
-  @parameterized.parameters(0.5, -2.0, math.nan)
+  @parameterized.parameters('2', None, True, 2j, (np.ones(1),))
+  def test_refuses_an_exponent_that_is_no_number(self, p):
+    with self.assertRaisesRegex(ValueError, 'p must be a number of at least 1'):
+      pooling.lp_pool(2, p=p)
+
+  @parameterized.parameters(
+    0.5, -2.0, math.nan, np.float32(0.5), np.int64(0), (np.array(0.5),)
+  )
   def test_refuses_an_exponent_below_one(self, p):
     with self.assertRaisesRegex(ValueError, 'p must be at least 1'):
       pooling.lp_pool(2, p=p)
 
-  @parameterized.parameters(1.0, math.inf)
+  @parameterized.parameters(1.0, math.inf, np.int64(1), np.float64(math.inf))
   def test_refuses_to_learn_from_an_end(self, p):
     with self.assertRaisesRegex(ValueError, 'learned p starts above 1'):
       pooling.lp_pool(2, p=p, learned=True)

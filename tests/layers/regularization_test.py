@@ -1,5 +1,7 @@
 """Tests for `regularization.py`."""
 
+import math
+
 from absl.testing import absltest
 from absl.testing import parameterized
 import jax
@@ -32,7 +34,17 @@ class DropoutTest(parameterized.TestCase):
     actual = jax.vmap(zeros)(jnp.array([0.2, 0.7]))
     np.testing.assert_allclose(actual, [0.2, 0.7], atol=0.02)
 
-  @parameterized.parameters(-0.1, 1.0, 2)
+  @parameterized.parameters(
+    -0.1,
+    1.0,
+    2,
+    math.nan,
+    np.float32(1.5),
+    (np.array(-0.5),),
+    None,
+    '0.5',
+    True,
+  )
   def test_refuses_rates_out_of_range(self, rate):
     with self.assertRaisesRegex(ValueError, r'to drop, in \[0, 1\)'):
       regularization.dropout(rate)

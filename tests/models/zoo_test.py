@@ -13,7 +13,6 @@ from jaxdl import layers
 from jaxdl import models
 from jaxdl.layers import initializers
 from jaxdl.models import stack
-from jaxdl.models import zoo
 from jaxdl.tracing import jaxpr
 from jaxdl.tracing import sites
 import numpy as np
