@@ -22,7 +22,7 @@ does: a table with verdicts, figures, an interactive page and the record.
 from experiments import command_line
 from experiments import study
 
-study.set_defaults(
+command_line.set_defaults(
   model='resnet20',
   activation='relu',
   norm='none,batch',

@@ -98,6 +98,16 @@ def run(
   sys.exit(0)
 
 
+def set_defaults(**defaults: Any) -> None:
+  """Gives flags that experiments share other defaults, before they are parsed.
+
+  Args:
+    **defaults: by the name of the flag.
+  """
+  for name, value in defaults.items():
+    flags.FLAGS.set_default(name, value)
+
+
 def configure_jax() -> None:
   """Sets JAX up for a study; call it in `main`, before the first computation.
 
@@ -180,10 +190,12 @@ def _set_default_verbosity() -> None:
 
 def _describe(flag: flags.Flag) -> Iterator[str]:
   """Yields a flag's lines on the help page."""
-  yield f'  {flag.serialize() or f"--{flag.name}=..."}'
   text = ' '.join((flag.help or '').split())
   if flag.boolean:
-    text += f' The other way: --{"no" if flag.default else ""}{flag.name}.'
+    yield f'  --{flag.name}'
+    text += f' On by default: --no{flag.name}.' if flag.default else ''
+  else:
+    yield f'  {flag.serialize() or f"--{flag.name}=..."}'
   yield from textwrap.wrap(
     text, 72, initial_indent=6 * ' ', subsequent_indent=6 * ' '
   )

@@ -24,6 +24,9 @@ Below it stands what the numbers say, in words. Writes to --out:
   preprocessing.png, .svg   the figure
   preprocessing.csv         every preprocessing at every rate
   <preprocessing>/          the record of each: over cell, step and layer
+
+The table is of all that --out holds: to add to a study, name what is there and
+what is new, with --resume. Fewer than are there are refused.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,83 +36,55 @@ from typing import Any
 
 from absl import flags
 from experiments import command_line
-from experiments import stopping
+from experiments import help_texts
 from experiments import training
+from experiments import treatments
 
-_NAMES = (
-  'none',
-  'unit',
-  'sample_mean',
-  'sample_standard',
-  'feature_standard',
-  'channel_standard',
-)
+_ALL = 'all'
 _CONV_KERNEL = 3  # Of the first convolution of `--model=cnn`.
 
 _PREPROCESSING = flags.DEFINE_list(
-  'preprocessing',
-  ','.join(_NAMES),
-  'none (raw, 0 to 255), unit (to [0, 1]), sample_mean, sample_standard, '
-  'feature_standard, channel_standard (fitted on the training split alone).',
-)
-_LEARNING_RATE = flags.DEFINE_list(
-  'learning_rate',
-  '0.0003,0.001,0.003,0.01,0.03,0.1,0.3',
-  'Step sizes; each preprocessing is reported at its best.',
+  'preprocessing', _ALL, f'all, or of these: {help_texts.PREPROCESSINGS}'
 )
 _MODEL = flags.DEFINE_enum(
   'model', 'mlp', ['mlp', 'cnn'], 'mlp (dense), cnn (3x3 convolutions).'
 )
-_ACTIVATION = flags.DEFINE_string(
-  'activation', 'tanh', 'sigmoid, tanh, relu, leaky_relu:0.2, elu, ...'
-)
-_NORM = flags.DEFINE_string('norm', 'none', 'none, batch, batch_plain, layer.')
-_SHORTCUT = flags.DEFINE_string('shortcut', 'none', 'none, identity, highway.')
-_INIT = flags.DEFINE_string('init', 'glorot', 'glorot, he, lecun, orthogonal.')
-_OPTIMIZER = flags.DEFINE_string(
-  'optimizer', 'sgd', 'sgd, momentum, nesterov, adam, rmsprop, adagrad.'
-)
-_DEPTH = flags.DEFINE_integer('depth', 5, 'Layers before the readout.')
-_WIDTH = flags.DEFINE_integer('width', 64, 'Units, or channels, of each layer.')
-_BATCH_SIZE = flags.DEFINE_integer('batch_size', 64, 'Images in a batch.')
-_TARGET_LOSS = flags.DEFINE_float(
-  'target_loss', 0.5, 'Training loss to which steps are counted.'
-)
+_SHORTCUT = flags.DEFINE_string('shortcut', 'none', f'{help_texts.SHORTCUTS}.')
+_DEPTH = flags.DEFINE_integer('depth', 5, f'{help_texts.DEPTH}.')
 
 _SECTIONS: Mapping[str, Sequence[flags.FlagHolder[Any]]] = {
   'Compared (a comma makes a list)': [
     _PREPROCESSING,
-    _LEARNING_RATE,
+    treatments.LEARNING_RATE,
     training.NUM_SEEDS,
   ],
   'Network': [
     _MODEL,
-    _ACTIVATION,
-    _NORM,
+    treatments.ACTIVATION,
+    treatments.NORM,
     _SHORTCUT,
-    _INIT,
+    treatments.INIT,
     _DEPTH,
-    _WIDTH,
+    treatments.WIDTH,
   ],
   'Training': [
-    _OPTIMIZER,
-    _BATCH_SIZE,
+    treatments.OPTIMIZER,
+    treatments.BATCH_SIZE,
     training.NUM_STEPS,
-    _TARGET_LOSS,
+    treatments.TARGET_LOSS,
     training.DATA,
     training.DATA_DIR,
   ],
-  'Output': [
-    training.OUT,
-    training.RESUME,
-    training.OVERWRITE,
-    training.CHUNK_STEPS,
-    training.ARRANGEMENT,
-  ],
+  'Output': training.OUTPUT,
 }
 
-flags.FLAGS.set_default(training.NUM_SEEDS.name, 3)
-flags.FLAGS.set_default(training.NUM_STEPS.name, 300)
+command_line.set_defaults(
+  learning_rate='0.0003,0.001,0.003,0.01,0.03,0.1,0.3',
+  activation='tanh',
+  init='glorot',
+  num_seeds=3,
+  num_steps=300,
+)
 
 
 def main(_: list[str]) -> None:
@@ -118,9 +93,13 @@ def main(_: list[str]) -> None:
   from jaxdl import laboratory
   from jaxdl.data import preprocessing
 
+  names = _names()
   plan = training.plan(_grid().cells(), laboratory.split)
-  out = training.output_folder('preprocessing', parts=_PREPROCESSING.value)
-  for name in _PREPROCESSING.value:
+  out = training.output_folder('preprocessing', parts=preprocessing.names())
+  _check_parts(out, names)
+  for name in names:  # All of them, before the first is trained.
+    training.claim(plan, out, {'preprocessing': name}, name)
+  for name in names:
     training.train(
       'preprocessing',
       plan,
@@ -130,56 +109,53 @@ def main(_: list[str]) -> None:
       builder=laboratory.builder,
       settings={'preprocessing': name},
     )
-  try:
-    _report(out)
-  except KeyboardInterrupt:
-    raise KeyboardInterrupt(
-      'stopped; the records are whole. For the report: '
-      + stopping.resume_command(out)
-    ) from None
+  with training.reporting(out):
+    _report(out, names)
+
+
+def _names() -> list[str]:
+  """Returns the preprocessings to compare; checks them."""
+  from jaxdl.data import preprocessing
+
+  names = _PREPROCESSING.value
+  if names == [_ALL]:
+    return list(preprocessing.names())
+  training.check_axes({_PREPROCESSING.name: names})
+  for name in names:
+    preprocessing.check(name)
+    if names.count(name) > 1:
+      raise ValueError(f'--preprocessing has {name!r} twice; give each once')
+  return names
+
+
+def _check_parts(out: pathlib.Path, names: Sequence[str]) -> None:
+  """Raises a ValueError if a study is there that the table would lose."""
+  from jaxdl.data import preprocessing
+
+  others = [
+    name
+    for name in preprocessing.names()
+    if name not in names and (out / name).is_dir()
+  ]
+  if others:
+    raise ValueError(
+      f'{out} also holds {", ".join(others)}, which its table would lose; '
+      f'name {"it" if len(others) == 1 else "them"} in --preprocessing too, or '
+      'give another --out'
+    )
 
 
 def _grid() -> Any:
   """Returns the grid of every preprocessing; checks the flags."""
-  from jaxdl import choice
-  from jaxdl import laboratory
   from jaxdl import sweep
-  from jaxdl.data import preprocessing
 
-  training.check_axes(
-    {
-      'preprocessing': _PREPROCESSING.value,
-      'learning_rate': _LEARNING_RATE.value,
-    }
+  network = (_MODEL, _SHORTCUT, _DEPTH)
+  return sweep.Grid(
+    treatments.axes(_PREPROCESSING, {flag.name: flag.value for flag in network})
   )
-  known = {name: name for name in preprocessing.names()}
-  for name in _PREPROCESSING.value:
-    choice.choose('preprocessing', name, known)
-    if _PREPROCESSING.value.count(name) > 1:
-      raise ValueError(f'--preprocessing has {name!r} twice; give each once')
-  if not _TARGET_LOSS.value > 0:
-    raise ValueError(
-      f'target_loss is {_TARGET_LOSS.value:g}; it must be positive'
-    )
-  fixed = {
-    **laboratory.DEFAULTS,
-    'model': _MODEL.value,
-    'activation': _ACTIVATION.value,
-    'norm': _NORM.value,
-    'shortcut': _SHORTCUT.value,
-    'init': _INIT.value,
-    'optimizer': _OPTIMIZER.value,
-    'depth': _DEPTH.value,
-    'width': _WIDTH.value,
-    'batch_size': _BATCH_SIZE.value,
-  }
-  axes: dict[str, Any] = {name: [value] for name, value in fixed.items()}
-  axes['learning_rate'] = training.numbers(_LEARNING_RATE, float)
-  axes['seed'] = list(range(training.NUM_SEEDS.value))
-  return sweep.Grid(axes)
 
 
-def _report(out: pathlib.Path) -> None:
+def _report(out: pathlib.Path, names: Sequence[str]) -> None:
   """Joins the records, prints the table and the verdict, writes the files."""
   from jaxdl import diagnosis
   from jaxdl import sweep
@@ -188,12 +164,10 @@ def _report(out: pathlib.Path) -> None:
   from jaxdl.report import preprocessing as report
   import rich.console
 
-  names = _PREPROCESSING.value
+  target_loss = treatments.TARGET_LOSS.value
   records = {name: sweep.open_record(out / name).load() for name in names}
   record = comparison.join(records, report.AXIS)
-  frame = comparison.summary(
-    record, diagnosis.diagnose(record), _TARGET_LOSS.value
-  )
+  frame = comparison.summary(record, diagnosis.diagnose(record), target_loss)
   measured = {name: _conditioning(name) for name in names}
   numbers = {name: numbers for name, (numbers, _) in measured.items()}
   for column in numbers[names[0]]:
@@ -202,8 +176,8 @@ def _report(out: pathlib.Path) -> None:
   console = rich.console.Console()
   console.print()
   comparison.show(
-    report.table(chosen, _TARGET_LOSS.value, training.NUM_STEPS.value),
-    report.verdict(frame, chosen, _TARGET_LOSS.value),
+    report.table(chosen, target_loss, training.NUM_STEPS.value),
+    report.verdict(frame, chosen, target_loss),
     console,
     report.LEFT_OUT_FIRST,
   )

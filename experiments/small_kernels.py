@@ -33,35 +33,17 @@ from typing import Any, NamedTuple
 
 from absl import flags
 from experiments import command_line
-from experiments import stopping
 from experiments import training
+from experiments import treatments
 
 _KERNELS = flags.DEFINE_list(
   'kernels',
   '7,5+3,3+3+3',
   'Kinds of block: odd kernel sizes in order, + between.',
 )
-_LEARNING_RATE = flags.DEFINE_list(
-  'learning_rate',
-  '0.001,0.003',
-  'Step sizes; each kind is reported at its best.',
-)
 _BLOCKS = flags.DEFINE_integer('blocks', 2, 'Blocks of each network.')
-_WIDTH = flags.DEFINE_integer('width', 16, 'Channels of every convolution.')
 _STEM_STRIDES = flags.DEFINE_integer(
   'stem_strides', 2, 'Kernel size and stride of the first convolution.'
-)
-_ACTIVATION = flags.DEFINE_string(
-  'activation', 'relu', 'relu, tanh, sigmoid, leaky_relu:0.2, elu, ...'
-)
-_NORM = flags.DEFINE_string('norm', 'none', 'none, batch, batch_plain, layer.')
-_INIT = flags.DEFINE_string('init', 'he', 'glorot, he, lecun, orthogonal.')
-_OPTIMIZER = flags.DEFINE_string(
-  'optimizer', 'adam', 'sgd, momentum, nesterov, adam, rmsprop, adagrad.'
-)
-_BATCH_SIZE = flags.DEFINE_integer('batch_size', 32, 'Images in a batch.')
-_TARGET_LOSS = flags.DEFINE_float(
-  'target_loss', 1.0, 'Training loss to which steps are counted.'
 )
 _PREPROCESSING = 'channel_standard'
 _TIMING_ROUNDS = flags.DEFINE_integer(
@@ -71,38 +53,39 @@ _TIMING_ROUNDS = flags.DEFINE_integer(
 _SECTIONS: Mapping[str, Sequence[flags.FlagHolder[Any]]] = {
   'Compared (a comma makes a list)': [
     _KERNELS,
-    _LEARNING_RATE,
+    treatments.LEARNING_RATE,
     training.NUM_SEEDS,
   ],
   'Network': [
     _BLOCKS,
-    _WIDTH,
+    treatments.WIDTH,
     _STEM_STRIDES,
-    _ACTIVATION,
-    _NORM,
-    _INIT,
+    treatments.ACTIVATION,
+    treatments.NORM,
+    treatments.INIT,
   ],
   'Training': [
-    _OPTIMIZER,
-    _BATCH_SIZE,
+    treatments.OPTIMIZER,
+    treatments.BATCH_SIZE,
     training.NUM_STEPS,
-    _TARGET_LOSS,
+    treatments.TARGET_LOSS,
     training.DATA,
     training.DATA_DIR,
     _TIMING_ROUNDS,
   ],
-  'Output': [
-    training.OUT,
-    training.RESUME,
-    training.OVERWRITE,
-    training.CHUNK_STEPS,
-    training.ARRANGEMENT,
-  ],
+  'Output': training.OUTPUT,
 }
 
-flags.FLAGS.set_default(training.NUM_SEEDS.name, 3)
-flags.FLAGS.set_default(training.NUM_STEPS.name, 200)
-flags.FLAGS.set_default(training.CHUNK_STEPS.name, 50)
+command_line.set_defaults(
+  learning_rate='0.001,0.003',
+  width=16,
+  optimizer='adam',
+  batch_size=32,
+  target_loss=1.0,
+  num_seeds=3,
+  num_steps=200,
+  chunk_steps=50,
+)
 
 
 class Static(NamedTuple):
@@ -127,45 +110,21 @@ def main(_: list[str]) -> None:
     builder=_builder,
     settings={'preprocessing': _PREPROCESSING},
   )
-  try:
+  with training.reporting(out):
     _report(plan, out)
-  except KeyboardInterrupt:
-    raise KeyboardInterrupt(
-      'stopped; the record is whole. For the report: '
-      + stopping.resume_command(out)
-    ) from None
 
 
 def _grid() -> Any:
   """Returns the grid; checks what the flags alone can tell."""
-  from jaxdl import laboratory
   from jaxdl import sweep
 
-  training.check_axes(
-    {'kernels': _KERNELS.value, 'learning_rate': _LEARNING_RATE.value}
-  )
-  if not _TARGET_LOSS.value > 0:
-    raise ValueError(
-      f'target_loss is {_TARGET_LOSS.value:g}; it must be positive'
-    )
-  fixed = {
-    **laboratory.DEFAULTS,
-    'model': 'cnn',
-    'activation': _ACTIVATION.value,
-    'norm': _NORM.value,
-    'init': _INIT.value,
-    'optimizer': _OPTIMIZER.value,
-    'depth': _BLOCKS.value + 1,  # Units before the readout.
-    'width': _WIDTH.value,
-    'batch_size': _BATCH_SIZE.value,
-  }
+  network = {'model': 'cnn', 'depth': _BLOCKS.value + 1}  # Before the readout.
+  axes = treatments.axes(_KERNELS, network)
   return sweep.Grid(
     {
       'kernels': _KERNELS.value,
-      **{name: [value] for name, value in fixed.items()},
+      **axes,
       'stem_strides': [_STEM_STRIDES.value],
-      'learning_rate': training.numbers(_LEARNING_RATE, float),
-      'seed': list(range(training.NUM_SEEDS.value)),
     }
   )
 
@@ -254,9 +213,8 @@ def _report(plan: Any, out: pathlib.Path) -> None:
   import rich.console
 
   record = sweep.open_record(out).load()
-  frame = comparison.summary(
-    record, diagnosis.diagnose(record), _TARGET_LOSS.value
-  )
+  target_loss = treatments.TARGET_LOSS.value
+  frame = comparison.summary(record, diagnosis.diagnose(record), target_loss)
   models = _models(plan)
   seen = {kind: _effective_field(*model) for kind, model in models.items()}
   numbers = _numbers(models)
@@ -269,7 +227,7 @@ def _report(plan: Any, out: pathlib.Path) -> None:
   console = rich.console.Console()
   console.print()
   comparison.show(
-    report.table(chosen, _TARGET_LOSS.value, training.NUM_STEPS.value),
+    report.table(chosen, target_loss, training.NUM_STEPS.value),
     report.verdict(chosen),
     console,
     report.LEFT_OUT_FIRST,
@@ -322,7 +280,7 @@ def _step_times(
   import jax
   from jaxdl.training import loss
 
-  batch = slice(0, _BATCH_SIZE.value)
+  batch = slice(0, treatments.BATCH_SIZE.value)
   data = (dataset.train_images[batch], dataset.train_labels[batch])
   images, labels = jax.device_put(data, jax.devices()[0])
   steps = {}

@@ -13,26 +13,21 @@ from typing import Any
 
 from absl import flags
 from experiments import command_line
-from experiments import stopping
+from experiments import help_texts
 from experiments import training
 
 _ACTIVATION = flags.DEFINE_list(
   'activation',
   'sigmoid,tanh,relu,leaky_relu,prelu,rrelu,elu',
-  'sigmoid, tanh, relu, leaky_relu, prelu, rrelu, elu, selu, gelu, silu, '
-  'softplus, softsign, identity.',
+  help_texts.ACTIVATIONS,
 )
 _NORM = flags.DEFINE_list(
-  'norm',
-  'none,batch',
-  'own (of the model as published), none, batch, batch_plain (without scale '
-  'and shift), layer.',
+  'norm', 'none,batch', f'{help_texts.OWN}, {help_texts.NORMS}'
 )
 _SHORTCUT = flags.DEFINE_list(
   'shortcut',
   'none,identity',
-  'own (of the model as published), none, identity, highway, projection (1x1 '
-  'convolutions where a residual network changes shape).',
+  f'{help_texts.OWN}, {help_texts.ALL_SHORTCUTS}',
 )
 _CLIP = flags.DEFINE_list(
   'clip', 'none,norm:1.0', 'none, value:V, norm:V, adaptive:V.'
@@ -54,9 +49,16 @@ _COMPUTE_DTYPE = flags.DEFINE_list(
   'float32',
   'float32, bfloat16 (parameters and updates stay float32).',
 )
-_DEPTH = flags.DEFINE_list('depth', '30', 'Layers before the readout.')
-_WIDTH = flags.DEFINE_list('width', '128', 'Units, or channels, of each layer.')
-_INIT = flags.DEFINE_list('init', 'he', 'glorot, he, lecun, orthogonal.')
+_DEPTH = flags.DEFINE_list(
+  'depth',
+  '30',
+  f'{help_texts.DEPTH}, of the models that take a depth; a model with its own '
+  'is trained once.',
+)
+_WIDTH = flags.DEFINE_list(
+  'width', '128', f'{help_texts.WIDTH}, of the same models.'
+)
+_INIT = flags.DEFINE_list('init', 'he', help_texts.INITS)
 _WEIGHT_STD = flags.DEFINE_list(
   'weight_std',
   '',
@@ -66,27 +68,14 @@ _WEIGHT_STD = flags.DEFINE_list(
 _BIAS_STD = flags.DEFINE_list(
   'bias_std', '0', 'Standard deviation of the initial biases, sigma_b.'
 )
-_OPTIMIZER = flags.DEFINE_list(
-  'optimizer', 'sgd', 'sgd, momentum, nesterov, adam, rmsprop, adagrad.'
-)
+_OPTIMIZER = flags.DEFINE_list('optimizer', 'sgd', help_texts.OPTIMIZERS)
 _LEARNING_RATE = flags.DEFINE_list('learning_rate', '0.01', 'Step size.')
 _WEIGHT_DECAY = flags.DEFINE_list(
   'weight_decay', '0', 'L2 penalty; slopes of prelu are left out.'
 )
-_BATCH_SIZE = flags.DEFINE_list('batch_size', '128', 'Images in a batch.')
-_PREPROCESSING = flags.DEFINE_enum(
-  'preprocessing',
-  'channel_standard',
-  [
-    'none',
-    'unit',
-    'sample_mean',
-    'sample_standard',
-    'feature_standard',
-    'channel_standard',
-  ],
-  'none, unit (to [0, 1]), sample_mean, sample_standard, feature_standard, '
-  'channel_standard (fitted on the training split alone).',
+_BATCH_SIZE = flags.DEFINE_list('batch_size', '128', help_texts.BATCH_SIZE)
+_PREPROCESSING = flags.DEFINE_string(
+  'preprocessing', 'channel_standard', help_texts.PREPROCESSINGS
 )
 SECTIONS: Mapping[str, Sequence[flags.FlagHolder[Any]]] = {
   'Axes (a comma list makes an axis)': [
@@ -109,20 +98,8 @@ SECTIONS: Mapping[str, Sequence[flags.FlagHolder[Any]]] = {
     _COMPUTE_DTYPE,
   ],
   'Run': [training.NUM_STEPS, training.DATA, training.DATA_DIR, _PREPROCESSING],
-  'Output': [
-    training.OUT,
-    training.RESUME,
-    training.OVERWRITE,
-    training.CHUNK_STEPS,
-    training.ARRANGEMENT,
-  ],
+  'Output': training.OUTPUT,
 }
-
-
-def set_defaults(**defaults: str) -> None:
-  """Gives flags other defaults; before the command line is parsed."""
-  for name, value in defaults.items():
-    flags.FLAGS.set_default(name, value)
 
 
 def run(name: str) -> None:
@@ -137,13 +114,8 @@ def run(name: str) -> None:
   grid = sweep.Grid(_axes())
   out = training.output_folder(name)
   _train(name, grid, out)
-  try:
+  with training.reporting(out):
     _report(out)
-  except KeyboardInterrupt:
-    raise KeyboardInterrupt(
-      'stopped; the record is whole. For the report: '
-      + stopping.resume_command(out)
-    ) from None
 
 
 def _axes() -> Mapping[str, Sequence[Any]]:
@@ -175,6 +147,21 @@ def _axes() -> Mapping[str, Sequence[Any]]:
   return axes
 
 
+def _check_sizes() -> None:
+  """Raises a ValueError if a size was given that no model takes."""
+  from jaxdl import laboratory
+
+  sized = laboratory.sized_models()
+  if set(_MODEL.value) & set(sized):
+    return
+  for flag in (_DEPTH, _WIDTH):
+    if flag.present:
+      raise ValueError(
+        f'--model={",".join(_MODEL.value)} takes no {flag.name}; leave out '
+        f'--{flag.name}, which is for {", ".join(sized)}'
+      )
+
+
 def _train(name: str, grid: Any, out: pathlib.Path) -> None:
   """Trains and records; raises KeyboardInterrupt if it was stopped."""
   from jaxdl import laboratory
@@ -183,7 +170,9 @@ def _train(name: str, grid: Any, out: pathlib.Path) -> None:
   def load():
     return preprocessing.preprocess(training.load(), _PREPROCESSING.value)
 
-  cells = [laboratory.complete(cell) for cell in grid.cells()]
+  preprocessing.check(_PREPROCESSING.value)
+  cells = laboratory.distinct(grid.cells())
+  _check_sizes()
   # A model with sizes of its own has no width, and layers with names.
   models = dict.fromkeys(cell['model'] for cell in cells if not cell['width'])
   layers = {model: laboratory.layer_names(model) for model in models}

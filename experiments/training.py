@@ -5,8 +5,8 @@ disk: with progress, a Ctrl-C that loses nothing, and every mistake refused
 before data are read.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+import contextlib
 import json
 import pathlib
 import shlex
@@ -15,6 +15,7 @@ import types
 from typing import Any
 
 from absl import flags
+from experiments import output
 from experiments import stopping
 
 NUM_SEEDS = flags.DEFINE_integer(
@@ -35,13 +36,9 @@ DATA = flags.DEFINE_string(
 DATA_DIR = flags.DEFINE_string(
   'data_dir', None, 'Where the files of a named data set are.'
 )
-OUT = flags.DEFINE_string(
-  'out', None, 'Where to write. By default results/<experiment>/<time>.'
-)
 RESUME = flags.DEFINE_bool(
   'resume', False, 'Go on with the study in --out, from its last chunk.'
 )
-OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace the study in --out.')
 CHUNK_STEPS = flags.DEFINE_integer(
   'chunk_steps',
   100,
@@ -57,20 +54,23 @@ ARRANGEMENT = flags.DEFINE_enum(
 )
 
 
+# The section of the help page that says where a study is written, and how.
+OUTPUT = (output.OUT, RESUME, output.OVERWRITE, CHUNK_STEPS, ARRANGEMENT)
+
+
 def output_folder(name: str, parts: Sequence[str] = ()) -> pathlib.Path:
-  """Returns where an experiment writes: `--out`, or a folder of its own.
+  """Returns where a study is written: `--out`, or a folder of its own.
 
   Args:
     name: of the experiment.
-    parts: the folders in it, one a sweep, where a study has several.
+    parts: the folders that it may have, one a sweep, where a study has several.
 
   Raises:
     ValueError: if a study of several sweeps would go among foreign files.
   """
-  if RESUME.value and not OUT.value:
+  if RESUME.value and not output.OUT.value:
     raise ValueError('--resume needs --out: the folder of the study to resume')
-  now = datetime.datetime.now().strftime('%Y-%m-%d-%H%M%S')
-  out = pathlib.Path(OUT.value or f'results/{name}/{now}')
+  out = output.folder(name)
   if parts and out.is_dir() and any(out.iterdir()):
     if not any((out / part).is_dir() for part in parts):
       raise ValueError(
@@ -140,6 +140,32 @@ def plan(cells: Sequence[Any], split: Callable[..., Any]) -> Any:
   )
 
 
+def claim(
+  plan: Any, out: pathlib.Path, settings: Mapping[str, Any], part: str = ''
+) -> bool:
+  """Checks that a sweep may be written; changes nothing.
+
+  Args:
+    plan: what `plan` returned.
+    out: the folder of the study.
+    settings: what else decides the numbers, beside the name of the data.
+    part: the folder in `out` of this sweep, where a study has several.
+
+  Returns:
+    Whether there is a sweep to resume.
+  """
+  from jaxdl.sweep import claim as claim_lib
+
+  return claim_lib.claim(
+    out / part, plan, {'data': DATA.value, **settings}, **_there()
+  )
+
+
+def _there() -> dict[str, bool]:
+  """Returns what is asked to happen to a sweep that is there already."""
+  return {'resume': RESUME.value, 'overwrite': output.OVERWRITE.value}
+
+
 def train(
   name: str,
   plan: Any,
@@ -167,13 +193,11 @@ def train(
   from experiments import progress
   from jaxdl import laboratory
   from jaxdl import sweep
-  from jaxdl.sweep import claim
   import rich.console
 
-  settings = {'data': DATA.value, **settings}
-  there = {'resume': RESUME.value, 'overwrite': OVERWRITE.value}
   folder = out / part
-  resuming = claim.claim(folder, plan, settings, **there)
+  resuming = claim(plan, out, settings, part)
+  settings = {'data': DATA.value, **settings}
   dataset = load()
   console = rich.console.Console()
   say(console, _description(plan, dataset, part))
@@ -199,10 +223,26 @@ def train(
         plan, dataset.num_classes, display, folder if resuming else None
       ),
       stop=stop,
-      **there,
+      **_there(),
     )
   if not outcome.finished:
     raise KeyboardInterrupt(stopped)
+
+
+@contextlib.contextmanager
+def reporting(out: pathlib.Path) -> Iterator[None]:
+  """Says of a report that is interrupted how one gets it.
+
+  Args:
+    out: the folder of the study.
+  """
+  try:
+    yield
+  except KeyboardInterrupt:
+    raise KeyboardInterrupt(
+      'stopped; what was recorded is whole. For the report: '
+      + stopping.resume_command(out)
+    ) from None
 
 
 def say(console: Any, text: str) -> None:

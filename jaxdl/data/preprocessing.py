@@ -8,6 +8,7 @@ loses digits; what comes out is float32.
 from collections.abc import Callable
 from typing import NamedTuple
 
+from jaxdl import choice
 from jaxdl.data import sources
 import numpy as np
 
@@ -114,14 +115,11 @@ def preprocess(dataset: sources.Dataset, name: str) -> sources.Dataset:
   Raises:
     ValueError: if the name is unknown or the result is not finite.
   """
-  if name not in _FITS:
-    raise ValueError(
-      f'unknown preprocessing {name!r}; choose one of {", ".join(names())}'
-    )
+  fit = choice.choose('preprocessing', name, _FITS)
   train, test = dataset.train_images, dataset.test_images
   if name != 'none':
     train, test = to_unit_range(train), to_unit_range(test)
-  transform = _FITS[name](train)
+  transform = fit(train)
   train_images, test_images = transform(train), transform(test)
   for split, result in (('training', train_images), ('test', test_images)):
     if not np.all(np.isfinite(result)):
@@ -135,6 +133,15 @@ def preprocess(dataset: sources.Dataset, name: str) -> sources.Dataset:
 def names() -> tuple[str, ...]:
   """The names that `preprocess` knows."""
   return tuple(_FITS)
+
+
+def check(name: str) -> None:
+  """Raises a ValueError if a preprocessing is unknown; lists those there are.
+
+  Args:
+    name: what `preprocess` is to be given.
+  """
+  choice.choose('preprocessing', name, _FITS)
 
 
 def _as_float32(images: np.ndarray) -> np.ndarray:

@@ -87,7 +87,7 @@ def claim(
   out = pathlib.Path(out)
   if resume and overwrite:
     raise ValueError('--resume and --overwrite exclude each other; give one')
-  _check_writable(out)
+  check_writable(out)
   if not out.exists():
     return False
   if not any(out.iterdir()):
@@ -105,8 +105,12 @@ def claim(
   return True
 
 
-def _check_writable(out: pathlib.Path) -> None:
-  """Raises a ValueError if `out` is not, and cannot be made, a directory."""
+def check_writable(out: pathlib.Path) -> None:
+  """Raises a ValueError if `out` is not, and cannot be made, a directory.
+
+  Args:
+    out: the directory; nothing is made or changed.
+  """
   nearest = next(
     path for path in (out, *out.absolute().parents) if path.exists()
   )

@@ -1,9 +1,10 @@
 """Compiling programs in the background, a few ahead of those that run."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent import futures
 import os
 import threading
+from typing import Any
 
 import jax
 from jaxdl.sweep import program as program_lib
@@ -76,6 +77,19 @@ class Compiler:
       finish = self._pool.submit(_compile, traced.finish)
       self._started[index] = program_lib.Functions(init, chunk, finish)
     return self._started[index]
+
+
+def run_once(fn: Callable[..., Any], *args: Any) -> Any:
+  """Calls a function that takes longer to compile than to run.
+
+  Args:
+    fn: the function, of arrays.
+    *args: its arguments.
+
+  Returns:
+    What it returns.
+  """
+  return _compile(jax.jit(fn).trace(*args), _once_options())(*args)
 
 
 def _once_options() -> dict[str, int]:

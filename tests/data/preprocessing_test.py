@@ -191,7 +191,7 @@ class PreprocessTest(parameterized.TestCase):
 
   def test_an_unknown_name_is_answered_with_the_known_ones(self):
     with self.assertRaisesRegex(
-      ValueError, "unknown preprocessing 'whiten'; choose one of none, unit, "
+      ValueError, "Unknown preprocessing 'whiten'; choose one of: none, unit, "
     ):
       preprocessing.preprocess(_dataset(), 'whiten')
 

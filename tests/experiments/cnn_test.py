@@ -50,12 +50,39 @@ class TrainingTest(_Cnn):
       self.assertEqual(present.sum(axis=1).tolist(), [11, 9], name)
       self.assertTrue((values[np.isfinite(values)] > 0).all(), name)
 
+  def test_sizes_and_own_where_models_differ_in_both(self):
+    """Each network is trained once, and the record says what it is."""
+    printed = self.succeed(
+      '--model=mlp,nin_cifar10',
+      '--depth=2,3',
+      '--width=4',
+      '--norm=own,none',
+      '--shortcut=own',
+      '--num_steps=1',
+    )
+    self.assertIn('3 networks in 3 programs', printed)
+    record = sweep.open_record(self.out / 'record.zarr').load()
+    self.assertEqual(
+      record.model.values.tolist(), ['mlp', 'mlp', 'nin_cifar10']
+    )
+    self.assertEqual(record.depth.values.tolist(), [2, 3, 8])
+    self.assertEqual(record.width.values.tolist(), [4, 4, 0])
+    self.assertEqual(record.norm.values.tolist(), 3 * ['none'])
+    self.assertEqual(record.shortcut.values.tolist(), 3 * ['none'])
+    self.assertTrue((self.out / 'report.html').exists())
+
 
 class MistakesTest(_Cnn):
   @parameterized.named_parameters(
     ('model', '--model=resnet21', "'resnet21'", 'plain20', 'Did you mean'),
     ('shortcut', '--model=vgg11_cifar', 'vgg11_cifar has no shortcuts'),
-    ('depth', '--depth=5', 'resnet20 has a depth of its own'),
+    ('depth', '--depth=30', '--model=resnet20 takes no depth', 'mlp, cnn'),
+    (
+      'width',
+      '--model=nin_cifar10,plain20 --shortcut=own --width=8',
+      'leave out --width',
+    ),
+    ('no_depth', '--model=mlp,plain20 --shortcut=own --depth=0', 'depth is 0'),
     ('augment', '--augment=twirl', "'twirl'", 'crop, flip'),
     ('dtype', '--compute_dtype=float8', 'float32, bfloat16'),
     (

@@ -30,6 +30,7 @@ from experiments import command_line
 _STEPS = flags.DEFINE_integer('steps', 300, 'Steps of SGD.', lower_bound=1)
 _NORM = flags.DEFINE_list('norm', ['none', 'batch'], 'Normalisations.')
 _RESUME = flags.DEFINE_bool('resume', True, 'Goes on with a run.')
+_LOUD = flags.DEFINE_bool('loud', False, 'Says more.')
 _OUT = flags.DEFINE_string('out', None, 'Folder of the results.')
 
 
@@ -135,8 +136,9 @@ class CommandLineTest(parameterized.TestCase):
     self.assertIn('\nTraining:\n  --steps=300\n      Steps of SGD.\n', page)
     self.assertIn('  --norm=none,batch\n', page)
     self.assertIn(
-      '  --resume\n      Goes on with a run. The other way: --noresume.\n', page
+      '  --resume\n      Goes on with a run. On by default: --noresume.\n', page
     )
+    self.assertIn('  --loud\n      Says more.\n', page)
     self.assertIn('  --out=...\n', page)
     self.assertIn('\nMachine:\n  --matmul_precision=float32\n', page)
     self.assertNotIn('--verbosity', page)

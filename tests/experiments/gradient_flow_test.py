@@ -37,7 +37,12 @@ class MistakesTest(study.Study):
     ('activation_number', '--activation=leaky_relu:x', 'leaky_relu:SLOPE'),
     ('needless_number', '--activation=relu:1', 'takes no number'),
     ('norm', '--norm=bath', "'bath'", 'none, batch, batch_plain, layer'),
-    ('shortcut', '--shortcut=skip', "'skip'", 'none, identity, projection'),
+    (
+      'shortcut',
+      '--shortcut=skip',
+      "'skip'",
+      'none, identity, highway; or own',
+    ),
     ('model', '--model=vit', "'vit'", 'mlp, cnn'),
     ('optimizer', '--optimizer=sgdd', "'sgdd'", 'adagrad', "mean 'sgd'"),
     ('init', '--init=xavier', "'xavier'", 'glorot, he, lecun, orthogonal'),

@@ -10,6 +10,7 @@ import chex
 import jax
 import jax.numpy as jnp
 from jaxdl import laboratory
+from jaxdl import sweep
 from jaxdl.training import loss
 from jaxdl.training import step
 import numpy as np
@@ -239,7 +240,7 @@ class StepTest(parameterized.TestCase):
     labels = jnp.asarray(rng.integers(_CLASSES, size=count))
     model = laboratory.model(static, dynamic, _CLASSES)
     logits, _ = jax.jit(model.apply)(state.params, state.model_state, x)
-    data = laboratory.sweep.Data(x, labels, x, labels)
+    data = sweep.Data(x, labels, x, labels)
     scores = jax.jit(experiment.finish)(state, dynamic, data)
     np.testing.assert_allclose(
       scores['test_loss'], loss.cross_entropy(logits, labels), rtol=1e-5

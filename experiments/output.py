@@ -1,0 +1,53 @@
+"""Where an experiment writes, and what of an earlier run it may replace."""
+
+from collections.abc import Collection
+import datetime
+import pathlib
+
+from absl import flags
+
+OUT = flags.DEFINE_string(
+  'out', None, 'Where to write. By default results/<experiment>/<time>.'
+)
+OVERWRITE = flags.DEFINE_bool(
+  'overwrite', False, 'Replace what an earlier run wrote to --out.'
+)
+
+
+def folder(name: str) -> pathlib.Path:
+  """Returns where an experiment writes: `--out`, or a folder of its own.
+
+  Args:
+    name: of the experiment.
+  """
+  now = datetime.datetime.now().strftime('%Y-%m-%d-%H%M%S')
+  return pathlib.Path(OUT.value or f'results/{name}/{now}')
+
+
+def check_files(out: pathlib.Path, names: Collection[str]) -> None:
+  """Checks that files may be written to a folder; changes nothing.
+
+  Args:
+    out: the folder.
+    names: of the files that the experiment writes.
+
+  Raises:
+    ValueError: it cannot be written to, or holds other files, or holds files of
+      these names and `--overwrite` was not given.
+  """
+  from jaxdl.sweep import claim
+
+  claim.check_writable(out)
+  there = {path.name for path in out.iterdir()} if out.is_dir() else set()
+  there = {name for name in there if not name.startswith('.')}
+  foreign = sorted(there - set(names))
+  if foreign:
+    raise ValueError(
+      f'{out} holds files that are no results of this experiment, such as '
+      f'{foreign[0]}; give another --out'
+    )
+  if there and not OVERWRITE.value:
+    raise ValueError(
+      f'{out} holds results already; use --overwrite to replace them, or '
+      'another --out'
+    )

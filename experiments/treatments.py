@@ -1,0 +1,62 @@
+"""Treatments of one network: what experiments that compare such have in common.
+
+A treatment is what is compared: a preprocessing, a kind of block. Each is
+trained at several learning rates and seeds, and reported at its own best rate.
+An experiment sets its own defaults of these flags.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from absl import flags
+from experiments import help_texts
+from experiments import training
+
+LEARNING_RATE = flags.DEFINE_list(
+  'learning_rate',
+  '0.01',
+  'Step sizes; what is compared is reported at its own best.',
+)
+ACTIVATION = flags.DEFINE_string('activation', 'relu', help_texts.ACTIVATIONS)
+NORM = flags.DEFINE_string('norm', 'none', help_texts.NORMS)
+INIT = flags.DEFINE_string('init', 'he', help_texts.INITS)
+WIDTH = flags.DEFINE_integer('width', 64, f'{help_texts.WIDTH}.')
+OPTIMIZER = flags.DEFINE_string('optimizer', 'sgd', help_texts.OPTIMIZERS)
+BATCH_SIZE = flags.DEFINE_integer('batch_size', 64, help_texts.BATCH_SIZE)
+TARGET_LOSS = flags.DEFINE_float(
+  'target_loss', 0.5, 'Training loss to which steps are counted.'
+)
+
+
+def axes(
+  compared: flags.FlagHolder[list[str]], network: Mapping[str, Any]
+) -> dict[str, Sequence[Any]]:
+  """Returns the axes of a grid but the treatment's; checks the flags.
+
+  Args:
+    compared: the flag of the treatments.
+    network: values of further axes, and of those that are not as the flags say.
+
+  Raises:
+    ValueError: a flag has no value, or one that makes no sense.
+  """
+  from jaxdl import laboratory
+
+  training.check_axes(
+    {flag.name: flag.value for flag in (compared, LEARNING_RATE)}
+  )
+  if not TARGET_LOSS.value > 0:
+    raise ValueError(
+      f'target_loss is {TARGET_LOSS.value:g}; it must be positive'
+    )
+  flagged = (ACTIVATION, NORM, INIT, WIDTH, OPTIMIZER, BATCH_SIZE)
+  fixed = {
+    **laboratory.DEFAULTS,
+    **{flag.name: flag.value for flag in flagged},
+    **network,
+  }
+  return {
+    **{name: [value] for name, value in fixed.items()},
+    'learning_rate': training.numbers(LEARNING_RATE, float),
+    'seed': list(range(training.NUM_SEEDS.value)),
+  }

@@ -1,0 +1,33 @@
+"""The laboratory: what a cell of a gradient-flow study is, and how it trains.
+
+`complete` says which cells a grid has, `split` parts a cell into what is static
+and what is dynamic, `builder` makes the experiment of a static part.
+"""
+
+from jaxdl.laboratory.axes import COMPUTE_DTYPES
+from jaxdl.laboratory.axes import DEFAULTS
+from jaxdl.laboratory.axes import split
+from jaxdl.laboratory.axes import Static
+from jaxdl.laboratory.completion import complete
+from jaxdl.laboratory.completion import distinct
+from jaxdl.laboratory.completion import layer_names
+from jaxdl.laboratory.completion import OWN
+from jaxdl.laboratory.completion import sized_models
+from jaxdl.laboratory.networks import batches
+from jaxdl.laboratory.networks import builder
+from jaxdl.laboratory.networks import model
+
+__all__ = [
+  'COMPUTE_DTYPES',
+  'DEFAULTS',
+  'OWN',
+  'Static',
+  'batches',
+  'builder',
+  'complete',
+  'distinct',
+  'layer_names',
+  'model',
+  'sized_models',
+  'split',
+]

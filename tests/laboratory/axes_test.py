@@ -1,0 +1,113 @@
+"""Tests for `axes.py`."""
+
+import math
+
+from absl.testing import absltest
+from absl.testing import parameterized
+from jaxdl import activations
+from jaxdl import laboratory
+from jaxdl import training
+from jaxdl.laboratory import axes
+from jaxdl.models import stack
+from jaxdl.models import zoo
+
+
+def _cell(**axes):
+  return laboratory.DEFAULTS | axes
+
+
+class SplitTest(parameterized.TestCase):
+  @parameterized.parameters(
+    ('seed', 0, 1),
+    ('learning_rate', 0.1, 0.2),
+    ('clip', 'none', 'norm:2.0'),
+    ('clip', 'value:1', 'value:2'),
+    ('activation', 'elu', 'elu:0.5'),
+    ('shortcut', 'identity', 'identity:0.1'),
+    ('optimizer', 'momentum', 'momentum:0.5'),
+    ('bias_std', 0.1, 0.2),
+    ('weight_decay', 0.1, 0.2),
+  )
+  def test_cells_share_a_program(self, axis, a, b):
+    static_a, dynamic_a = laboratory.split(_cell(**{axis: a}))
+    static_b, dynamic_b = laboratory.split(_cell(**{axis: b}))
+    self.assertEqual(static_a, static_b)
+    self.assertEqual(list(dynamic_a), list(dynamic_b))
+    self.assertEqual(dynamic_a != dynamic_b, axis != 'seed')
+
+  @parameterized.parameters(
+    ('activation', 'relu', 'tanh'),
+    ('norm', 'none', 'batch'),
+    ('shortcut', 'none', 'identity'),
+    ('depth', 3, 4),
+    ('clip', 'norm:1', 'value:1'),
+    ('weight_decay', 0.0, 0.1),
+    ('bias_std', 0.0, 0.1),
+  )
+  def test_cells_need_programs_of_their_own(self, axis, a, b):
+    static_a, _ = laboratory.split(_cell(**{axis: a}))
+    static_b, _ = laboratory.split(_cell(**{axis: b}))
+    self.assertNotEqual(static_a, static_b)
+
+  def test_not_to_clip_is_to_clip_at_infinity(self):
+    _, dynamic = laboratory.split(_cell(clip='none'))
+    self.assertEqual(dynamic['clip.threshold'], math.inf)
+
+  @parameterized.parameters(*activations.names())
+  def test_takes_every_activation(self, name):
+    static, dynamic = laboratory.split(_cell(activation=name))
+    self.assertEqual(static.activation, name)
+    given = {k for k in dynamic if k.startswith('activation.')}
+    self.assertLen(given, len(activations.get(name).hyperparameters))
+
+  @parameterized.parameters(
+    ('activation', 'sigmod', 'sigmoid'),
+    ('activation', 'elu:x', 'not a finite number'),
+    ('norm', 'bach', ', '.join(stack.NORMS)),
+    ('shortcut', 'skip', 'none, identity, projection, highway'),
+    ('shortcut', 'own', 'none, identity, projection, highway'),
+    ('norm', 'own', ', '.join(stack.NORMS)),
+    ('shortcut', 'projection', 'possible: none, identity, highway'),
+    ('augment', 'spin', 'none, crop, flip'),
+    ('compute_dtype', 'float16', 'float32, bfloat16'),
+    ('clip', 'norm', 'norm:THRESHOLD'),
+    ('clip', 'norm:-1', 'must be positive'),
+    ('optimizer', 'momentum:2', 'less than 1'),
+    ('optimizer', 'adam:0.9:-1', 'at least 0'),
+    ('activation', 'rrelu:0.5:0.1', '0 < LOWER <= UPPER'),
+    ('clip', 'max:1', 'norm, value, adaptive'),
+    ('init', 'xavier', 'glorot, he, lecun, orthogonal'),
+    ('optimizer', 'adamw', ', '.join(training.optimizer.names())),
+    ('model', 'rnn', 'mlp, cnn'),
+    ('depth', 0, 'depth is 0; it must be an integer'),
+    ('depth', -3, 'depth is -3; it must be an integer'),
+    ('width', 2.5, 'integer'),
+    ('learning_rate', float('nan'), 'finite'),
+    ('weight_decay', -0.1, 'at least 0'),
+  )
+  def test_says_what_is_wrong_in_one_line(self, axis, value, message):
+    with self.assertRaises(ValueError) as caught:
+      laboratory.split(_cell(**{axis: value}))
+    self.assertIn(message, str(caught.exception))
+    self.assertNotIn('\n', str(caught.exception))
+
+  def test_explicit_scale_of_the_weights(self):
+    cell = _cell(init='normal', weight_std=1.5)
+    static, dynamic = laboratory.split(cell)
+    self.assertEqual(static.init, 'normal')
+    self.assertEqual(dynamic['weight_std'], 1.5)
+
+  def test_every_shortcut_of_an_architecture_is_known(self):
+    for name in zoo.names():
+      for shortcut in zoo.architecture(name).shortcuts:
+        self.assertIn(shortcut, axes.SHORTCUTS, name)
+
+  @parameterized.parameters(
+    ('mlp', True), ('highway_cnn', True), ('resnet20', False), ('vgg16', False)
+  )
+  def test_which_models_take_sizes(self, model, expected):
+    self.assertEqual(axes.takes_sizes(model), expected)
+
+
+if __name__ == '__main__':
+  absltest.main()
