@@ -13,6 +13,9 @@ import numpy as np
 
 _Window = int | tuple[int, int]
 
+# Stands for infinity in derivatives; 2^27 of it still have a finite sum.
+_LARGE = 2.0**100
+
 
 class LpPoolParams(NamedTuple):
   """Params of Lp pooling whose exponent is learned."""
@@ -85,10 +88,10 @@ def lp_pool(
   A learned p is one number, `LpPoolParams`, kept above 1; see Gulcehre et al.,
   2014, https://arxiv.org/abs/1311.1780. Each window is scaled by its maximum,
   so no power over- or underflows; where a window is all zeros, so is the
-  gradient. A window that holds infinities gives inf. Its gradient is what it
-  tends to as these alone grow together: of k infinities among N elements, each
-  has k^(1/p - 1) N^(-1/p) with the sign of the element, without N if it is the
-  sum; the finite elements, and a learned p, have 0. A NaN stays NaN.
+  gradient. A window that holds infinities gives inf, with the derivatives of
+  2^100 in place of each: in the mean, a single one among N elements has
+  N^(-1/p), and its finite neighbours, where p is above 1, next to nothing. A
+  NaN stays NaN.
 
   Args:
     window: height and width of the window.
@@ -114,14 +117,13 @@ def lp_pool(
     if isinstance(p, float) and math.isinf(p):
       return largest(x)
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    scale = jax.lax.stop_gradient(largest(wide))
+    is_infinite = jnp.isinf(jax.lax.stop_gradient(largest(wide)))
+    finite = _finite(wide)
+    scale = jax.lax.stop_gradient(largest(finite))
     count = _count(wide, window, strides, padding) if counted else 1
-    elements = list(_offsets(wide, window, strides, padding))
-    norm = jnp.where(
-      jnp.isinf(scale),
-      _infinite_norm(elements, p, count),
-      _scaled_norm(elements, scale, p, count),
-    )
+    elements = _offsets(finite, window, strides, padding)
+    norm = _scaled_norm(elements, scale, p, count)
+    norm += jnp.where(is_infinite, jnp.inf, 0)
     return norm.astype(x.dtype)
 
   fixed = _windowed('lp_pool', lambda x: pool(x, p), window, strides, padding)
@@ -194,37 +196,30 @@ def _explicit_pads(shape, size, step, padding):
   return pads
 
 
-def _scaled_norm(elements, scale, p, count):
-  """`(sum |element|^p / count)^(1/p)`, of elements divided by `scale` first.
+@jax.custom_jvp
+def _finite(x):
+  """`x`, with large numbers in place of infinities; its derivative is 1."""
+  return jnp.where(jnp.isinf(x), jnp.copysign(_LARGE, x), x)
 
-  Where the scale is infinite, it is some number, and so is its gradient.
-  """
-  is_finite = ~jnp.isinf(scale)
-  divisor = jnp.where((scale > 0) & is_finite, scale, 1)
+
+@_finite.defjvp
+def _finite_jvp(primals, tangents):
+  (x,), (dx,) = primals, tangents
+  return _finite(x), dx
+
+
+def _scaled_norm(elements, scale, p, count):
+  """`(sum |element|^p / count)^(1/p)`, of elements divided by `scale` first."""
+  divisor = jnp.where(scale > 0, scale, 1)
   total = jnp.zeros_like(scale)
   for element in elements:
-    ratio = jnp.where(is_finite, jnp.abs(element), 1) / divisor
+    ratio = jnp.abs(element) / divisor
     # A NaN is not positive, but has to stay.
     positive = jnp.where(ratio == 0, 1, ratio)
     total += jnp.where(ratio == 0, 0, positive**p)
   # Of a window that isn't all zeros, the total is at least 1.
   mean = jnp.where(scale == 0, 1, total / count)
-  return divisor * jnp.where(scale == 0, 0, mean ** (1 / p))
-
-
-def _infinite_norm(elements, p, count):
-  """Infinity, as what equal elements make of it that grow without bound.
-
-  Of k elements of |x|, the norm is (k / count)^(1/p) |x|.
-  """
-  are_infinite = [jnp.isinf(element) for element in elements]
-  k = sum(is_infinite.astype(elements[0].dtype) for is_infinite in are_infinite)
-  k = jnp.maximum(k, 1)  # Other windows have another norm.
-  share = jax.lax.stop_gradient((k / count) ** (1 / p) / k)
-  return share * sum(
-    jnp.where(is_infinite, jnp.abs(element), 0)
-    for element, is_infinite in zip(elements, are_infinite, strict=True)
-  )
+  return scale * mean ** (1 / p)
 
 
 def _exponent(p, learned):
