@@ -20,6 +20,7 @@ import jax
 from jax import lax
 import jax.numpy as jnp
 from jaxdl.tracing import evaluation
+from jaxdl.tracing import jaxpr
 from jaxdl.tracing import sites
 from jaxdl.tracing import statistics
 from jaxdl.tracing.sites import Site
@@ -140,28 +141,84 @@ def probe(
       jax.tree.map(jnp.asarray, arg) if i in positions else arg
       for i, arg in enumerate(args)
     )
-    graph, out_tree = evaluation.trace(fn, args, kwargs)
-    placed = _place(sites.find(graph), taps)
-    tap_of = {site.key: _tap(wanted) for site, wanted in placed}
-
-    def tapped(slots, *args):
-      arrays = evaluation.array_leaves((args, kwargs))
-      done = evaluation.evaluate(graph, arrays, tap_of, slots)
-      result = jax.tree.unflatten(out_tree, done.outputs)
-      value, aux = result if has_aux else (result, None)
-      return value, (aux, done.parts)
-
-    behind_slots = tuple(i + 1 for i in positions)
-    (value, (aux, parts)), (received, *grads) = jax.value_and_grad(
-      tapped, argnums=(0, *behind_slots), has_aux=True
-    )(_slots(placed), *args)
-    return (
-      (value, aux) if has_aux else value,
-      grads[0] if isinstance(argnums, int) else tuple(grads),
-      _profile(placed, parts, received),
+    traced = trace(fn, args, kwargs)
+    value, grads, profile = measure(
+      traced, taps, args, kwargs, positions, has_aux
     )
+    return value, grads[0] if isinstance(argnums, int) else grads, profile
 
   return probed
+
+
+class Traced(NamedTuple):
+  """A function as the probe reads it.
+
+  Attributes:
+    graph: its operations.
+    out_tree: the structure of its results.
+    sites: where values leave scopes.
+  """
+
+  graph: jaxpr.Graph
+  out_tree: Any
+  sites: tuple[Site, ...]
+
+
+def trace(
+  fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Traced:
+  """Traces a function once, and finds what can be measured in it.
+
+  Args:
+    fn: a function to a scalar, or to `(scalar, aux)`.
+    args: positional arguments; of arrays, only shapes matter.
+    kwargs: keyword arguments.
+  """
+  graph, out_tree = evaluation.trace(fn, args, kwargs)
+  return Traced(graph, out_tree, sites.find(graph))
+
+
+def measure(
+  traced: Traced,
+  taps: ChooseTaps,
+  args: tuple[Any, ...],
+  kwargs: Mapping[str, Any],
+  positions: tuple[int, ...] = (0,),
+  has_aux: bool = False,
+) -> tuple[Any, tuple[Any, ...], Profile]:
+  """Differentiates what was traced and measures its signals.
+
+  Args:
+    traced: what `trace` returned.
+    taps: as in `probe`.
+    args: arrays, in the shapes that were traced.
+    kwargs: keyword arguments.
+    positions: of the arguments that are differentiated.
+    has_aux: as in `probe`.
+
+  Returns:
+    The value, or `(value, aux)`; the gradients, one for each position; and the
+    profile.
+  """
+  placed = _place(traced.sites, taps)
+  tap_of = {site.key: _tap(wanted) for site, wanted in placed}
+
+  def tapped(slots, *args):
+    arrays = evaluation.array_leaves((args, kwargs))
+    done = evaluation.evaluate(traced.graph, arrays, tap_of, slots)
+    result = jax.tree.unflatten(traced.out_tree, done.outputs)
+    value, aux = result if has_aux else (result, None)
+    return value, (aux, done.parts)
+
+  behind_slots = tuple(i + 1 for i in positions)
+  (value, (aux, parts)), (received, *grads) = jax.value_and_grad(
+    tapped, argnums=(0, *behind_slots), has_aux=True
+  )(_slots(placed), *args)
+  return (
+    (value, aux) if has_aux else value,
+    tuple(grads),
+    _profile(placed, parts, received),
+  )
 
 
 def _positions(argnums: int | tuple[int, ...], count: int) -> tuple[int, ...]:

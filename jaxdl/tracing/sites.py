@@ -10,6 +10,20 @@ from jaxdl.tracing.jaxpr import Operation
 from jaxdl.tracing.jaxpr import Path
 
 
+class Scan(NamedTuple):
+  """A scan around a value.
+
+  Attributes:
+    key: tells one scan from another.
+    length: number of iterations.
+    reverse: whether it runs from the last iteration to the first.
+  """
+
+  key: int
+  length: int
+  reverse: bool
+
+
 class Site(NamedTuple):
   """A value that leaves one or more named scopes.
 
@@ -18,7 +32,7 @@ class Site(NamedTuple):
     paths: the scopes that it leaves, innermost first, as `outer/inner`.
     shape: of the value, in one iteration of the scans around it.
     dtype: of the value.
-    lengths: of the scans around it, outermost first.
+    scans: those around it, outermost first.
     is_cut: whether every path from earlier sites to the loss runs through it,
       so that scaling its cotangent scales all cotangents before it alike.
     activation: the activation function that made it, or empty.
@@ -29,10 +43,15 @@ class Site(NamedTuple):
   paths: tuple[str, ...]
   shape: tuple[int, ...]
   dtype: Any
-  lengths: tuple[int, ...]
+  scans: tuple[Scan, ...]
   is_cut: bool
-  activation: str = ''
-  source: str = ''
+  activation: str
+  source: str
+
+  @property
+  def lengths(self) -> tuple[int, ...]:
+    """Of the scans around it: the leading axes of its statistics."""
+    return tuple(scan.length for scan in self.scans)
 
 
 def find(graph: Graph) -> tuple[Site, ...]:
@@ -61,7 +80,7 @@ def find(graph: Graph) -> tuple[Site, ...]:
 def _find(
   graph: Graph,
   prefix: Path,
-  lengths: tuple[int, ...],
+  scans: tuple[Scan, ...],
   live: frozenset[int],
   is_open: bool,
   tainted_inputs: frozenset[int] = frozenset(),
@@ -72,7 +91,7 @@ def _find(
   Args:
     graph: of this level.
     prefix: the scopes around it.
-    lengths: of the scans around it.
+    scans: those around it.
     live: positions of the outputs on which the loss depends.
     is_open: whether an earlier site has a path to the loss past this level.
     tainted_inputs: keys of inputs that depend on sites.
@@ -95,7 +114,7 @@ def _find(
         body,
         operation,
         prefix,
-        lengths,
+        scans,
         needed,
         tainted,
         is_open=is_open or bool(earlier - set(operation.outputs)),
@@ -119,7 +138,7 @@ def _find(
             paths,
             aval.shape,
             aval.dtype,
-            lengths,
+            scans,
             is_cut=not is_open and not bypasses,
             activation=operation.activation,
             source=operation.source,
@@ -132,7 +151,7 @@ def _find_in_body(
   body: Graph,
   operation: Operation,
   prefix: Path,
-  lengths: tuple[int, ...],
+  scans: tuple[Scan, ...],
   needed: set[int],
   tainted: set[int],
   is_open: bool,
@@ -148,7 +167,9 @@ def _find_in_body(
   }
   lasting = set()
   if is_scan:
-    lengths += (operation.params['length'],)
+    params = operation.params
+    key = min(body.inputs, default=-1)
+    scans += (Scan(key, params['length'], params['reverse']),)
     num_consts, num_carry = jaxpr.num_consts_and_carry(operation)
     lasting = set(body.inputs[:num_consts])
     carried = body.inputs[num_consts:][:num_carry]
@@ -156,7 +177,7 @@ def _find_in_body(
   return _find(
     body,
     prefix + operation.path,
-    lengths,
+    scans,
     live=_live_outputs(operation, needed),
     is_open=is_open or is_cond,
     tainted_inputs=frozenset(tainted_inputs),

@@ -76,8 +76,17 @@ def _called(eqn: Any) -> str:
     name = info.func_name
     return name if name in _ACTIVATIONS else ''
   if eqn.primitive.name == 'max' and _has_zero(eqn):
-    return 'relu'
+    # Libraries take the positive part of a variance in their norms.
+    return 'relu' if _is_by_hand(eqn) else ''
   return _PRIMITIVES.get(eqn.primitive.name, '')
+
+
+def _is_by_hand(eqn: Any) -> bool:
+  """Whether the innermost line outside jax is no library's."""
+  for frame in _frames(eqn.source_info.traceback):
+    if not _is_of_jax(frame.file_name):
+      return not _is_library(frame.file_name)
+  return False
 
 
 def _debug_info(eqn: Any) -> Any:

@@ -1,0 +1,89 @@
+"""Which scopes use which parameters: it tells a scope's module from the graph.
+
+A value that is made of parameters alone (a transposed kernel, a normalized
+weight) still is those parameters. They are used where an operation mixes them
+with anything else: data, state, or what data became.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from jaxdl.tracing import jaxpr
+from jaxdl.tracing.jaxpr import Graph
+from jaxdl.tracing.jaxpr import Operation
+from jaxdl.tracing.jaxpr import Path
+
+# Which inputs of the graph a value is made of; None if of anything else.
+_Origin = frozenset[int] | None
+_NOTHING: frozenset[int] = (
+  frozenset()
+)  # A constant that is written in the code.
+
+
+def uses(
+  graph: Graph, parameters: Sequence[int]
+) -> dict[Path, tuple[int, ...]]:
+  """Finds the parameters that are used in each scope, those below it left out.
+
+  Args:
+    graph: the flattened jaxpr of a loss.
+    parameters: positions of the inputs that are parameters.
+
+  Returns:
+    Positions by path, in the order of their first use. The path of a use that
+    lies in no scope is `()`.
+  """
+  found: dict[Path, dict[int, None]] = {}
+  origins = {
+    key: frozenset({i}) if i in parameters else None
+    for i, key in enumerate(graph.inputs)
+  }
+  _collect(graph, (), origins, found)
+  return {path: tuple(used) for path, used in found.items()}
+
+
+def _collect(
+  graph: Graph,
+  prefix: Path,
+  given: Mapping[int, _Origin],
+  found: dict[Path, dict[int, None]],
+) -> None:
+  """Walks one level; `given` has the origins of its inputs."""
+  origins: dict[int, _Origin] = {**given}
+  origins.update(dict.fromkeys(graph.constants))
+  for operation in graph.operations:
+    inputs = [
+      origins[atom] if isinstance(atom, int) else _NOTHING
+      for atom in operation.inputs
+    ]
+    if operation.bodies:
+      for body, inner in _into_bodies(operation, inputs):
+        _collect(body, prefix + operation.path, inner, found)
+    made: _Origin = None
+    if not operation.bodies and None not in inputs:
+      made = _NOTHING.union(*(i for i in inputs if i is not None))
+    elif not operation.bodies or operation.primitive.name == 'scan':
+      mixed = inputs
+      if operation.bodies:  # The rest of a scan's inputs is used in its body.
+        num_consts, num_carry = jaxpr.num_consts_and_carry(operation)
+        mixed = inputs[num_consts:][:num_carry]
+      used = [sorted(origin) for origin in mixed if origin]
+      here = found.setdefault(prefix + operation.path, {}) if used else {}
+      for origin in used:
+        here.update(dict.fromkeys(origin))
+    origins.update(dict.fromkeys(operation.outputs, made))
+
+
+def _into_bodies(
+  operation: Operation, inputs: Sequence[_Origin]
+) -> list[tuple[Graph, dict[int, _Origin]]]:
+  """The bodies of an operation, with the origins of their inputs."""
+  if operation.primitive.name == 'cond':
+    inputs = inputs[1:]
+  if operation.primitive.name == 'scan':
+    num_consts, num_carry = jaxpr.num_consts_and_carry(operation)
+    carried: list[_Origin] = [None] * num_carry
+    inputs = [*inputs[:num_consts], *carried, *inputs[num_consts + num_carry :]]
+  return [
+    (body, dict(zip(body.inputs, inputs, strict=True)))
+    for body in operation.bodies
+  ]
