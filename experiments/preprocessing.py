@@ -37,6 +37,7 @@ from typing import Any
 from absl import flags
 from experiments import command_line
 from experiments import help_texts
+from experiments import list_flags
 from experiments import training
 from experiments import treatments
 
@@ -120,11 +121,10 @@ def _names() -> list[str]:
   names = _PREPROCESSING.value
   if names == [_ALL]:
     return list(preprocessing.names())
-  training.check_axes({_PREPROCESSING.name: names})
+  list_flags.check({_PREPROCESSING.name: names})
   for name in names:
     preprocessing.check(name)
-    if names.count(name) > 1:
-      raise ValueError(f'--preprocessing has {name!r} twice; give each once')
+  list_flags.check_unique(_PREPROCESSING)
   return names
 
 

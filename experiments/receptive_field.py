@@ -11,7 +11,7 @@ output in the middle with respect to each pixel, averaged over random inputs,
 Luo et al., 2016). Of several: compares parameters, multiply-accumulates, field,
 depth, and the decades by which the gradient's norm differs between the last
 unit and the first at initialization; negative where it vanishes. Models that
-cannot take --in_shape are named and left out.
+cannot take --in_shape, or have no such shortcut, are named and left out.
 
 Writes to --out:
 
@@ -20,21 +20,27 @@ Writes to --out:
   models.csv, .png, .svg   where models are compared
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent import futures
 import csv
-import datetime
+import io
 import math
 import os
 import pathlib
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 from absl import flags
 from experiments import command_line
+from experiments import help_texts
+from experiments import list_flags
+from experiments import output
 
 _ALL = 'all'
 _NUM_PANELS = 3
+_MOST_AT_ONCE = 4  # Models measured side by side: what each takes adds up.
+_OF_ONE = tuple(f'receptive_field.{suffix}' for suffix in ('csv', 'png', 'svg'))
+_OF_SEVERAL = tuple(f'models.{suffix}' for suffix in ('csv', 'png', 'svg'))
 
 _MODEL = flags.DEFINE_list(
   'model',
@@ -46,11 +52,12 @@ _IN_SHAPE = flags.DEFINE_list(
   '',
   "Height, width and channels, such as 224,224,3; the model's own by default.",
 )
-_ACTIVATION = flags.DEFINE_string(
-  'activation', 'relu', 'sigmoid, tanh, relu, leaky_relu:0.2, elu, ...'
-)
+_ACTIVATION = flags.DEFINE_string('activation', 'relu', help_texts.ACTIVATIONS)
 _NORM = flags.DEFINE_string(
-  'norm', 'own', 'own (of the model as published), none, batch, layer.'
+  'norm', 'own', f'{help_texts.OWN}, {help_texts.NORMS}'
+)
+_SHORTCUT = flags.DEFINE_string(
+  'shortcut', 'own', f'{help_texts.OWN}, {help_texts.ALL_SHORTCUTS}'
 )
 _SCOPE = flags.DEFINE_list(
   'scope', '', 'Units to draw; by default three, the last among them.'
@@ -66,35 +73,62 @@ _BATCH_SIZE = flags.DEFINE_integer(
   lower_bound=1,
 )
 _SEED = flags.DEFINE_integer('seed', 0, 'Of weights and inputs.')
-_OUT = flags.DEFINE_string(
-  'out', None, 'Where to write. By default results/receptive_field/<time>.'
-)
 
 _SECTIONS: Mapping[str, Sequence[flags.FlagHolder[Any]]] = {
-  'Model': [_MODEL, _IN_SHAPE, _ACTIVATION, _NORM],
+  'Model': [_MODEL, _IN_SHAPE, _ACTIVATION, _NORM, _SHORTCUT],
   'Measurement': [_SCOPE, _NUM_SAMPLES, _BATCH_SIZE, _SEED],
-  'Output': [_OUT],
+  'Output': [output.OUT, output.OVERWRITE],
 }
+
+
+class _LeftOut(NamedTuple):
+  """Why a model is not compared."""
+
+  reason: str
 
 
 def main(_: list[str]) -> None:
   """Tabulates and draws one model, or compares several."""
   command_line.configure_jax()
-  from jaxdl import models
-
-  every = _MODEL.value == [_ALL]
-  names = list(models.names()) if every else _MODEL.value
-  for name in names:
-    models.architecture(name)  # Refuses unknown names before anything is done.
+  names = _names()
+  _check_choices()
   in_shape = _in_shape()
-  now = datetime.datetime.now().strftime('%Y-%m-%d-%H%M%S')
-  out = pathlib.Path(_OUT.value or f'results/receptive_field/{now}')
+  out = output.folder('receptive_field')
+  output.check_files(out, _OF_ONE + _OF_SEVERAL)
   if len(names) == 1:
     _one(names[0], in_shape, out)
   else:
-    if _SCOPE.value:
-      raise ValueError('--scope is of one model; give one --model with it')
     _compare(names, in_shape, out)
+
+
+def _names() -> list[str]:
+  """Returns the models; refuses those that are unknown, or given twice."""
+  from jaxdl import models
+
+  names = _MODEL.value
+  list_flags.check({_MODEL.name: names})
+  if names == [_ALL]:
+    names = list(models.names())
+  for name in names:
+    models.architecture(name)
+  list_flags.check_unique(_MODEL)
+  if len(names) > 1 and _SCOPE.value:
+    raise ValueError('--scope is of one model; give one --model with it')
+  return names
+
+
+def _check_choices() -> None:
+  """Refuses, once for all models, what is a choice in none of them."""
+  from jaxdl import choice
+  from jaxdl import laboratory
+  from jaxdl import models
+
+  laboratory.split({**laboratory.DEFAULTS, 'activation': _ACTIVATION.value})
+  rows = [models.architecture(name) for name in models.names()]
+  norms = [laboratory.OWN, *(norm for row in rows for norm in row.norms)]
+  choice.choose('norm', _NORM.value, dict.fromkeys(norms))
+  shortcuts = [laboratory.OWN, *(s for row in rows for s in row.shortcuts)]
+  choice.choose('shortcut', _SHORTCUT.value, dict.fromkeys(shortcuts))
 
 
 def _in_shape() -> tuple[int, ...] | None:
@@ -123,9 +157,16 @@ def _build(name: str, in_shape: tuple[int, ...] | None) -> tuple[Any, Any]:
     in_shape=in_shape,
     num_classes=row.num_classes,
     activation=_ACTIVATION.value,
-    norm=None if _NORM.value == 'own' else _NORM.value,
+    norm=_unless_own(_NORM.value),
+    shortcut=_unless_own(_SHORTCUT.value),
   )
   return net, in_shape
+
+
+def _unless_own(value: str) -> str | None:
+  from jaxdl import laboratory
+
+  return None if value == laboratory.OWN else value
 
 
 def _one(name: str, in_shape: Any, out: pathlib.Path) -> None:
@@ -133,7 +174,6 @@ def _one(name: str, in_shape: Any, out: pathlib.Path) -> None:
   from experiments import field_figures
   from jaxdl import geometry
   from jaxdl.data import sources
-  from jaxdl.report import figures
 
   net, in_shape = _build(name, in_shape)
   fields = geometry.receptive_field(net, in_shape).at_depth(1)
@@ -151,11 +191,29 @@ def _one(name: str, in_shape: Any, out: pathlib.Path) -> None:
   figure = field_figures.draw_fields(
     name, field_figures.resize(image, in_shape[:2]), fields, panels
   )
+  _write(out, _OF_ONE, summary.to_csv(), figure)
+
+
+def _write(
+  out: pathlib.Path, names: Sequence[str], table: str, figure: Any
+) -> None:
+  """Writes a table and its figure, each file whole or not at all.
+
+  Args:
+    out: the folder; made if need be.
+    names: of the table, and of each format of the figure.
+    table: comma-separated values.
+    figure: the figure.
+  """
+  from jaxdl import report
+  from jaxdl.report import figures
+
   out.mkdir(parents=True, exist_ok=True)
-  (out / 'receptive_field.csv').write_text(summary.to_csv())
-  for suffix in ('png', 'svg'):
-    figures.save(figure, out / f'receptive_field.{suffix}')
-  print(f'Figure: {os.path.relpath(out / "receptive_field.png")}')
+  write = lambda path: path.write_text(table, encoding='utf-8')
+  report.replace(out / names[0], write)
+  for name in names[1:]:
+    report.replace(out / name, lambda path: figures.save(figure, path))
+  print(f'Figure: {os.path.relpath(out / names[1])}  (table beside it)')
 
 
 def _effective(
@@ -164,10 +222,13 @@ def _effective(
   """Measures the fields of some units of one network."""
   import jax
   from jaxdl import geometry
+  from jaxdl.sweep import compilation
   import numpy as np
 
   init_key, x_key = jax.random.split(jax.random.key(_SEED.value))
-  params = _once(lambda key: net.init(key, in_shape)[1:], init_key)
+  params = compilation.run_once(
+    lambda key: net.init(key, in_shape)[1:], init_key
+  )
   found = []
   for scope in scopes:
     measured = geometry.effective_receptive_field(
@@ -206,45 +267,39 @@ def _spread(rows: Sequence[Any]) -> list[str]:
 def _compare(names: Sequence[str], in_shape: Any, out: pathlib.Path) -> None:
   """Prints, writes and draws a table of several models."""
   from experiments import field_figures
-  from jaxdl.report import figures
 
-  buildable = dict(_buildable(names, in_shape))
-  if not buildable:
-    raise ValueError('no model is left to compare; each line above says why')
   found: list[dict[str, Any]] = []
-  with futures.ThreadPoolExecutor(command_line.usable_cores()) as pool:
-    measured = pool.map(lambda built: _numbers(*built), buildable.values())
-    for name, numbers in zip(buildable, measured, strict=True):
-      found.append({'model': name, **numbers})
+  at_once = min(command_line.usable_cores(), _MOST_AT_ONCE)
+  with futures.ThreadPoolExecutor(at_once) as pool:
+    measured = pool.map(lambda name: _numbers(name, in_shape), names)
+    for done, (name, numbers) in enumerate(zip(names, measured, strict=True)):
+      if isinstance(numbers, _LeftOut):
+        print(f'left out: {numbers.reason}', flush=True)
+      else:
+        found.append({'model': name, **numbers})
       if sys.stdout.isatty():
-        print(f'{len(found)} of {len(buildable)}', end='\r', flush=True)
+        print(f'{done + 1} of {len(names)}', end='\r', flush=True)
+  if not found:
+    raise ValueError('no model is left to compare; each line above says why')
   print(_table(found))
-  out.mkdir(parents=True, exist_ok=True)
-  with open(out / 'models.csv', 'w', newline='') as file:
-    writer = csv.DictWriter(file, found[0], lineterminator='\n')
-    writer.writeheader()
-    writer.writerows(found)
+  table = io.StringIO()
+  writer = csv.DictWriter(table, found[0], lineterminator='\n')
+  writer.writeheader()
+  writer.writerows(found)
   figure = field_figures.draw_models(found)
-  for suffix in ('png', 'svg'):
-    figures.save(figure, out / f'models.{suffix}')
-  print(f'Figure: {os.path.relpath(out / "models.png")}')
+  _write(out, _OF_SEVERAL, table.getvalue(), figure)
 
 
-def _buildable(
-  names: Sequence[str], in_shape: Any
-) -> Iterator[tuple[str, tuple[Any, tuple[int, ...]]]]:
-  """Yields the models that can take the input; names the others."""
-  for name in names:
-    try:
-      yield name, _build(name, in_shape)
-    except ValueError as error:
-      print(f'left out: {error}')
-
-
-def _numbers(net: Any, in_shape: tuple[int, ...]) -> dict[str, Any]:
-  """What the table says of a model."""
+def _numbers(
+  name: str, in_shape: tuple[int, ...] | None
+) -> dict[str, Any] | _LeftOut:
+  """What the table says of a model, which is let go afterwards."""
   from jaxdl import geometry
 
+  try:
+    net, in_shape = _build(name, in_shape)
+  except ValueError as error:
+    return _LeftOut(str(error))
   summary = geometry.summary(net, in_shape, depth=1)
   fields = geometry.receptive_field(net, in_shape).at_depth(1)
   moving = [row for row in fields if _moves(row)]
@@ -267,10 +322,13 @@ def _decades(net: Any, in_shape: tuple[int, ...], summary: Any) -> float:
   """
   import jax
   from jaxdl import tracing
+  from jaxdl.sweep import compilation
   from jaxdl.training import loss
 
   init_key, x_key, apply_key = jax.random.split(jax.random.key(_SEED.value), 3)
-  params, state = _once(lambda key: net.init(key, in_shape)[1:], init_key)
+  params, state = compilation.run_once(
+    lambda key: net.init(key, in_shape)[1:], init_key
+  )
   x = jax.random.normal(x_key, (_BATCH_SIZE.value, *in_shape))
 
   def loss_fn(params):
@@ -279,23 +337,13 @@ def _decades(net: Any, in_shape: tuple[int, ...], summary: Any) -> float:
     labels = jax.numpy.arange(len(x)) % logits.shape[-1]
     return loss.cross_entropy(logits, labels)
 
-  profile = _once(tracing.log_cotangent_profile(loss_fn), params)
+  profile = compilation.run_once(tracing.log_cotangent_profile(loss_fn), params)
   first, *_, last, _ = summary.rows
   norms = [
     float(profile[row.scope]) + math.log10(math.prod(row.shape)) / 2
     for row in (first, last)
   ]
   return norms[0] - norms[1]
-
-
-def _once(fn: Callable[..., Any], *args: Any) -> Any:
-  """Calls a function that takes longer to compile than to run."""
-  import jax
-
-  cpu = jax.default_backend() == 'cpu'
-  options: Any = {'xla_backend_optimization_level': 0} if cpu else {}
-  lowered = jax.jit(fn).trace(*args).lower()
-  return lowered.compile(compiler_options=options)(*args)
 
 
 def _table(found: Sequence[Mapping[str, Any]]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from absl import flags
 from experiments import command_line
 from experiments import help_texts
+from experiments import list_flags
 from experiments import training
 
 _ACTIVATION = flags.DEFINE_list(
@@ -127,23 +128,23 @@ def _axes() -> Mapping[str, Sequence[Any]]:
     'shortcut': _SHORTCUT.value,
     'clip': _CLIP.value,
     'init': _INIT.value,
-    'bias_std': training.numbers(_BIAS_STD, float),
+    'bias_std': list_flags.numbers(_BIAS_STD, float),
     'optimizer': _OPTIMIZER.value,
-    'learning_rate': training.numbers(_LEARNING_RATE, float),
-    'weight_decay': training.numbers(_WEIGHT_DECAY, float),
+    'learning_rate': list_flags.numbers(_LEARNING_RATE, float),
+    'weight_decay': list_flags.numbers(_WEIGHT_DECAY, float),
     'augment': _AUGMENT.value,
     'compute_dtype': _COMPUTE_DTYPE.value,
-    'depth': training.numbers(_DEPTH, int),
-    'width': training.numbers(_WIDTH, int),
-    'batch_size': training.numbers(_BATCH_SIZE, int),
+    'depth': list_flags.numbers(_DEPTH, int),
+    'width': list_flags.numbers(_WIDTH, int),
+    'batch_size': list_flags.numbers(_BATCH_SIZE, int),
     'seed': list(range(training.NUM_SEEDS.value)),
   }
   if _WEIGHT_STD.value:
     if _INIT.present:
       raise ValueError('give --weight_std or --init, not both')
     axes['init'] = ['normal']
-    axes['weight_std'] = training.numbers(_WEIGHT_STD, float)
-  training.check_axes(axes)
+    axes['weight_std'] = list_flags.numbers(_WEIGHT_STD, float)
+  list_flags.check(axes)
   return axes
 
 

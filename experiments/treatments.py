@@ -10,6 +10,7 @@ from typing import Any
 
 from absl import flags
 from experiments import help_texts
+from experiments import list_flags
 from experiments import training
 
 LEARNING_RATE = flags.DEFINE_list(
@@ -42,7 +43,7 @@ def axes(
   """
   from jaxdl import laboratory
 
-  training.check_axes(
+  list_flags.check(
     {flag.name: flag.value for flag in (compared, LEARNING_RATE)}
   )
   if not TARGET_LOSS.value > 0:
@@ -57,6 +58,6 @@ def axes(
   }
   return {
     **{name: [value] for name, value in fixed.items()},
-    'learning_rate': training.numbers(LEARNING_RATE, float),
+    'learning_rate': list_flags.numbers(LEARNING_RATE, float),
     'seed': list(range(training.NUM_SEEDS.value)),
   }

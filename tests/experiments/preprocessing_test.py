@@ -37,6 +37,8 @@ class MistakesTest(_Preprocessing):
   @parameterized.named_parameters(
     ('name', '--preprocessing=unit,standard', "'standard'", 'feature_standard'),
     ('twice', '--preprocessing=unit,unit', "has 'unit' twice"),
+    ('all_and', '--preprocessing=all,unit', "'all'", 'sample_standard'),
+    ('empty', '--preprocessing=', '--preprocessing is empty'),
     ('target', '--target_loss=0', 'target_loss is 0; it must be positive'),
     ('target_nan', '--target_loss=nan', 'target_loss is nan'),
     ('activation', '--activation=relux', "'relux'", "mean 'relu'"),
@@ -87,6 +89,31 @@ class StudyTest(_Preprocessing):
     self.assertTrue((self.out / 'preprocessing.png').exists())
     done = self.run_study('--out=out')
     self.assert_mistake(done, 'holds a sweep already', '--resume')
+    self._assert_study_only_grows(table)
+
+  def _assert_study_only_grows(self, table):
+    """A table never loses rows; further ones join it."""
+    for flag in ('--resume', '--overwrite'):
+      done = self.run_study('--preprocessing=unit', '--out=out', flag)
+      self.assert_mistake(done, 'also holds none, which', '--preprocessing')
+    names = 'none,unit,sample_mean'
+    done = self.run_study(
+      f'--preprocessing={names}', '--out=out', '--resume', '--num_steps=5'
+    )
+    self.assert_mistake(done, 'num_steps was 4, is 5')
+    self.assertFalse((self.out / 'sample_mean').exists())
+    self.succeed(f'--preprocessing={names}', '--resume')
+    grown = pd.read_csv(self.out / 'preprocessing.csv')
+    self.assertLen(grown, 6)
+    old = grown[grown['preprocessing'] != 'sample_mean']
+    pd.testing.assert_frame_equal(
+      *(
+        frame.sort_values(['preprocessing', 'learning_rate']).set_index(
+          ['preprocessing', 'learning_rate']
+        )[['loss_mean']]
+        for frame in (table, old)
+      )
+    )
 
   def test_a_convolutional_network_has_squares_for_its_input(self):
     printed = self.succeed(

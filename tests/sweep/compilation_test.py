@@ -79,5 +79,11 @@ class CompilerTest(absltest.TestCase):
       compiler.close()
 
 
+class RunOnceTest(absltest.TestCase):
+  def test_returns_what_the_function_returns(self):
+    doubled = compilation.run_once(lambda x, y: {'sum': x + y}, 1.5, 2.0)
+    self.assertEqual(float(doubled['sum']), 3.5)
+
+
 if __name__ == '__main__':
   absltest.main()
