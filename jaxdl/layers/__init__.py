@@ -7,6 +7,7 @@ from jaxdl.layers.base import Layer as Layer
 from jaxdl.layers.combinators import Highway as Highway
 from jaxdl.layers.combinators import highway as highway
 from jaxdl.layers.combinators import identity as identity
+from jaxdl.layers.combinators import named as named
 from jaxdl.layers.combinators import parallel as parallel
 from jaxdl.layers.combinators import repeat as repeat
 from jaxdl.layers.combinators import Repeated as Repeated
@@ -22,6 +23,7 @@ from jaxdl.layers.linear import dense as dense
 from jaxdl.layers.linear import DenseParams as DenseParams
 from jaxdl.layers.linear import flatten as flatten
 from jaxdl.layers.mlpconv import mlpconv as mlpconv
+from jaxdl.layers.mlpconv import mlpconv_convolutions as mlpconv_convolutions
 from jaxdl.layers.normalization import batch_norm as batch_norm
 from jaxdl.layers.normalization import BatchNormState as BatchNormState
 from jaxdl.layers.normalization import layer_norm as layer_norm

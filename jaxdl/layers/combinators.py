@@ -5,7 +5,8 @@ there is one. The derivation for a child that draws nothing is dead code, which
 the compiler drops.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+import contextlib
 from typing import NamedTuple
 
 import jax
@@ -40,13 +41,14 @@ class Highway(NamedTuple):
 
 
 def serial(
-  *layers: base.Layer, names: Sequence[str] | None = None
+  *layers: base.Layer, names: Sequence[str | None] | None = None
 ) -> base.Layer:
   """Composes layers in order; params and state are tuples, one entry a layer.
 
   Args:
     *layers: each takes the output of the one before.
-    names: the scope of each; its index by default.
+    names: the scope of each, or None where it has its own; the index by
+      default.
 
   Raises:
     ValueError: if there isn't a name for each layer.
@@ -56,10 +58,9 @@ def serial(
   def init(key, in_shape):
     shape, params, state = in_shape, [], []
     for index, (name, layer) in enumerate(zip(names, layers, strict=True)):
-      with base.naming(name):
-        shape, layer_params, layer_state = layer.init(
-          jax.random.fold_in(key, index), shape
-        )
+      shape, layer_params, layer_state = init_child(
+        name, layer, index, key, shape
+      )
       params.append(layer_params)
       state.append(layer_state)
     return shape, tuple(params), tuple(state)
@@ -68,14 +69,22 @@ def serial(
     new_state = []
     children = zip(names, layers, params, state, strict=True)
     for index, (name, layer, layer_params, layer_state) in enumerate(children):
-      with jax.named_scope(name):
-        x, layer_state = layer.apply(
-          layer_params, layer_state, x, train=train, key=_child(key, index)
-        )
+      x, layer_state = apply_child(
+        name, layer, index, layer_params, layer_state, x, train=train, key=key
+      )
       new_state.append(layer_state)
     return x, tuple(new_state)
 
   return base.Layer(init, apply)
+
+
+def named(layers: Mapping[str, base.Layer]) -> base.Layer:
+  """Composes layers in order, each in the scope of its name, as `serial` does.
+
+  Args:
+    layers: by name; each takes the output of the one before.
+  """
+  return serial(*layers.values(), names=tuple(layers))
 
 
 def _concatenate(ys: Sequence[base.Array]) -> base.Array:
@@ -85,7 +94,7 @@ def _concatenate(ys: Sequence[base.Array]) -> base.Array:
 def parallel(
   *layers: base.Layer,
   combine: Callable[[Sequence[base.Array]], base.Array] = _concatenate,
-  names: Sequence[str] | None = None,
+  names: Sequence[str | None] | None = None,
 ) -> base.Layer:
   """Applies layers to one input, and combines what they return.
 
@@ -93,7 +102,7 @@ def parallel(
     *layers: each takes the same input.
     combine: maps the list of outputs, each with a batch axis, to the output;
       by default it concatenates their last axes.
-    names: the scope of each; its index by default.
+    names: as in `serial`.
 
   Raises:
     ValueError: if there isn't a name for each layer.
@@ -101,10 +110,10 @@ def parallel(
   names = _child_names(layers, names)
 
   def init(key, in_shape):
-    children = []
-    for index, (name, layer) in enumerate(zip(names, layers, strict=True)):
-      with base.naming(name):
-        children.append(layer.init(jax.random.fold_in(key, index), in_shape))
+    children = [
+      init_child(name, layer, index, key, in_shape)
+      for index, (name, layer) in enumerate(zip(names, layers, strict=True))
+    ]
     shapes, params, state = zip(*children, strict=True)
     dtype = jnp.result_type(float)
     ys = [jax.ShapeDtypeStruct((1, *shape), dtype) for shape in shapes]
@@ -114,10 +123,9 @@ def parallel(
     ys, new_state = [], []
     children = zip(names, layers, params, state, strict=True)
     for index, (name, layer, layer_params, layer_state) in enumerate(children):
-      with jax.named_scope(name):
-        y, layer_state = layer.apply(
-          layer_params, layer_state, x, train=train, key=_child(key, index)
-        )
+      y, layer_state = apply_child(
+        name, layer, index, layer_params, layer_state, x, train=train, key=key
+      )
       ys.append(y)
       new_state.append(layer_state)
     return combine(ys), tuple(new_state)
@@ -159,12 +167,13 @@ def residual(
   Raises:
     ValueError: if the shapes of branch and shortcut differ.
   """
-  shortcut = scope('shortcut', shortcut) if shortcut else identity()
+  skip_name = 'shortcut' if shortcut else None
+  shortcut = shortcut or identity()
 
   def init(key, in_shape):
-    out, params, state = layer.init(jax.random.fold_in(key, 0), in_shape)
-    shape, shortcut_params, shortcut_state = shortcut.init(
-      jax.random.fold_in(key, 1), in_shape
+    out, params, state = init_child(None, layer, 0, key, in_shape)
+    shape, shortcut_params, shortcut_state = init_child(
+      skip_name, shortcut, 1, key, in_shape
     )
     _require_equal('the branch and its shortcut', out, shape)
     return (
@@ -174,11 +183,12 @@ def residual(
     )
 
   def apply(params, state, x, *, train=False, key=None):
-    y, branch_state = layer.apply(
-      params.branch, state.branch, x, train=train, key=_child(key, 0)
+    given = dict(train=train, key=key)
+    y, branch_state = apply_child(
+      None, layer, 0, params.branch, state.branch, x, **given
     )
-    skip, shortcut_state = shortcut.apply(
-      params.shortcut, state.shortcut, x, train=train, key=_child(key, 1)
+    skip, shortcut_state = apply_child(
+      skip_name, shortcut, 1, params.shortcut, state.shortcut, x, **given
     )
     y = skip + jnp.asarray(scale, y.dtype) * y
     return y, Residual(branch_state, shortcut_state)
@@ -207,23 +217,22 @@ def highway(
   Raises:
     ValueError: if `transform` or `gate` changes the shape.
   """
-  gate = scope('gate', gate or _default_gate(gate_bias))
+  gate = gate or _default_gate(gate_bias)
 
   def init(key, in_shape):
-    out, params, state = transform.init(jax.random.fold_in(key, 0), in_shape)
-    shape, gate_params, gate_state = gate.init(
-      jax.random.fold_in(key, 1), in_shape
-    )
+    out, params, state = init_child(None, transform, 0, key, in_shape)
+    shape, gate_params, gate_state = init_child('gate', gate, 1, key, in_shape)
     _require_equal('input and output of the transform', in_shape, out)
     _require_equal('input and output of the gate', in_shape, shape)
     return out, Highway(params, gate_params), Highway(state, gate_state)
 
   def apply(params, state, x, *, train=False, key=None):
-    h, transform_state = transform.apply(
-      params.transform, state.transform, x, train=train, key=_child(key, 0)
+    given = dict(train=train, key=key)
+    h, transform_state = apply_child(
+      None, transform, 0, params.transform, state.transform, x, **given
     )
-    logit, gate_state = gate.apply(
-      params.gate, state.gate, x, train=train, key=_child(key, 1)
+    logit, gate_state = apply_child(
+      'gate', gate, 1, params.gate, state.gate, x, **given
     )
     y = x + jax.nn.sigmoid(logit) * (h - x)
     return y, Highway(transform_state, gate_state)
@@ -307,17 +316,53 @@ def _default_gate(bias: base.Scalar) -> base.Layer:
   return base.Layer(init, apply)
 
 
-def _child(key: base.Key | None, index: int) -> base.Key | None:
-  return None if key is None else jax.random.fold_in(key, index)
+def init_child(
+  name: str | None,
+  layer: base.Layer,
+  index: int,
+  key: base.Key,
+  in_shape: base.Shape,
+) -> tuple[base.Shape, base.Params, base.State]:
+  """Initializes one of the layers of a combinator, with a key of its own.
+
+  Args:
+    name: of its scope; None where the combinator opens none.
+    layer: the child.
+    index: of the child, which no other one has.
+    key: of the combinator.
+    in_shape: of the child.
+
+  Raises:
+    LayerError: of that name, if the layer cannot take what it is given.
+  """
+  with contextlib.nullcontext() if name is None else base.naming(name):
+    return layer.init(jax.random.fold_in(key, index), in_shape)
 
 
-def _child_names(layers, names) -> tuple[str, ...]:
+def apply_child(
+  name: str | None,
+  layer: base.Layer,
+  index: int,
+  params: base.Params,
+  state: base.State,
+  x: base.Array,
+  *,
+  train: bool,
+  key: base.Key | None,
+) -> tuple[base.Array, base.State]:
+  """Applies what `init_child` initialized; the key may be None."""
+  with contextlib.nullcontext() if name is None else jax.named_scope(name):
+    own_key = None if key is None else jax.random.fold_in(key, index)
+    return layer.apply(params, state, x, train=train, key=own_key)
+
+
+def _child_names(layers, names) -> tuple[str | None, ...]:
   if names is None:
     return tuple(str(index) for index in range(len(layers)))
   if len(names) != len(layers):
     raise ValueError(
       f'{len(layers)} layers need as many names, got {len(names)}: '
-      f'{", ".join(names)}.'
+      f'{", ".join(map(str, names))}.'
     )
   return tuple(names)
 

@@ -1,6 +1,6 @@
 """The inception block: convolutions of several sizes side by side."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 import functools
 from typing import NamedTuple
 
@@ -73,7 +73,7 @@ def inception(
     use_bias=use_bias,
   )
   branches = _branches(features, conv, norm, activation, wide_kernel_size)
-  return _serial(
+  return combinators.named(
     {
       'branches': combinators.parallel(
         *branches.values(), names=tuple(branches)
@@ -96,7 +96,7 @@ def _branches(
   norm_after = {} if norm is None else {'norm': norm}
 
   def reduced(reduce, channels, kernel_size):
-    return _serial(
+    return combinators.named(
       {
         'reduce': conv(reduce, 1),
         **norm_before,
@@ -107,10 +107,10 @@ def _branches(
     )
 
   return {
-    'conv1': _serial({'conv': conv(features.conv1, 1), **norm_after}),
+    'conv1': combinators.named({'conv': conv(features.conv1, 1), **norm_after}),
     'conv3': reduced(features.reduce3, features.conv3, 3),
     'conv5': reduced(features.reduce5, features.conv5, wide_kernel_size),
-    'pool': _serial(
+    'pool': combinators.named(
       {
         'pool': pooling.max_pool(3, 1, 'SAME'),
         'conv': conv(features.pool, 1),
@@ -118,7 +118,3 @@ def _branches(
       }
     ),
   }
-
-
-def _serial(children: Mapping[str, base.Layer]) -> base.Layer:
-  return combinators.serial(*children.values(), names=tuple(children))

@@ -1,6 +1,7 @@
 """The mlpconv layer: a multilayer perceptron that slides over an image."""
 
 from collections.abc import Sequence
+import functools
 
 from jaxdl.layers import base
 from jaxdl.layers import combinators
@@ -41,22 +42,55 @@ def mlpconv(
   Raises:
     ValueError: if there are no features, or the convolution is refused.
   """
+  convolutions = mlpconv_convolutions(
+    features,
+    kernel_size,
+    strides=strides,
+    padding=padding,
+    weight_init=weight_init,
+    bias_init=bias_init,
+    use_bias=use_bias,
+  )
+  children = {}
+  for number, (name, conv) in enumerate(convolutions.items(), 1):
+    suffix = '' if number == len(convolutions) else str(number)
+    children[name] = conv
+    if norm is not None:
+      children[f'norm{suffix}'] = norm
+    children[f'activation{suffix}'] = activation
+  return combinators.named(children)
+
+
+def mlpconv_convolutions(
+  features: Sequence[int],
+  kernel_size: int | tuple[int, int] = 3,
+  *,
+  strides: int | tuple[int, int] = 1,
+  padding: linear.Padding = 'SAME',
+  weight_init: initializers.Initializer | None = None,
+  bias_init: initializers.Initializer | None = None,
+  use_bias: bool = True,
+) -> dict[str, base.Layer]:
+  """The convolutions of `mlpconv`, in order, by the names of their scopes.
+
+  The arguments are as there.
+
+  Raises:
+    ValueError: if there are no features, or a convolution is refused.
+  """
   if not features:
     raise ValueError('mlpconv needs the features of one convolution or more.')
-  children = {}
-  for index, channels in enumerate(features):
-    first, last = index == 0, index == len(features) - 1
-    children['conv' if first else f'mlp{index}'] = linear.conv(
-      channels,
-      kernel_size if first else 1,
-      strides=strides if first else 1,
-      padding=padding if first else 'VALID',
-      weight_init=weight_init,
-      bias_init=bias_init,
-      use_bias=use_bias,
-    )
-    number = '' if last else str(index + 1)
-    if norm is not None:
-      children[f'norm{number}'] = norm
-    children[f'activation{number}'] = activation
-  return combinators.serial(*children.values(), names=tuple(children))
+  conv = functools.partial(
+    linear.conv,
+    weight_init=weight_init,
+    bias_init=bias_init,
+    use_bias=use_bias,
+  )
+  first, *others = features
+  return {
+    'conv': conv(first, kernel_size, strides=strides, padding=padding),
+    **{
+      f'mlp{i}': conv(channels, 1, padding='VALID')
+      for i, channels in enumerate(others, 1)
+    },
+  }

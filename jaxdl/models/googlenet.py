@@ -12,9 +12,9 @@ its output, its logits.
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import jax
 from jaxdl import layers
 from jaxdl.layers import base
+from jaxdl.layers import combinators
 from jaxdl.layers import initializers
 from jaxdl.models import sequential
 from jaxdl.models import stack
@@ -160,7 +160,7 @@ def _head(
     bias_init=style.bias_init,
     use_bias=style.use_bias,
   )
-  return stack.named_serial(
+  return layers.named(
     {
       'pool': layers.avg_pool(5, 3),
       'conv': conv,
@@ -195,17 +195,15 @@ def with_heads(
   )
   sources |= {name: head.source for name, head in heads.items()}
   every = {**trunk, **{name: head.layer for name, head in heads.items()}}
-  order = (*trunk, *heads)
 
   def init(key, in_shape):
     shapes: dict[str | None, base.Shape] = {None: in_shape}
     params, state = {}, {}
     for index, (name, layer) in enumerate(every.items()):
-      with base.naming(name):
-        shapes[name], params[name], state[name] = layer.init(
-          jax.random.fold_in(key, index), shapes[sources[name]]
-        )
-    return shapes[last], _in_order(params, order), _in_order(state, order)
+      shapes[name], params[name], state[name] = combinators.init_child(
+        name, layer, index, key, shapes[sources[name]]
+      )
+    return shapes[last], units.Units(params), units.Units(state)
 
   def apply(params, state, x, *, train=False, key=None):
     outputs: dict[str | None, base.Array] = {None: x}
@@ -213,19 +211,18 @@ def with_heads(
     for index, (name, layer) in enumerate(every.items()):
       if name in heads and not train:
         continue
-      own_key = None if key is None else jax.random.fold_in(key, index)
-      source = outputs[sources[name]]
-      with jax.named_scope(name):
-        outputs[name], new_state[name] = layer.apply(
-          params[name], state[name], source, train=train, key=own_key
-        )
-    ordered = _in_order(new_state, order)
-    if not train:
-      return outputs[last], ordered
-    return tuple(outputs[name] for name in (last, *heads)), ordered
+      outputs[name], new_state[name] = combinators.apply_child(
+        name,
+        layer,
+        index,
+        params[name],
+        state[name],
+        outputs[sources[name]],
+        train=train,
+        key=key,
+      )
+    leaving = (last, *heads) if train else (last,)
+    ys = tuple(outputs[name] for name in leaving)
+    return ys if train else ys[0], units.Units(new_state)
 
   return base.Layer(init, apply)
-
-
-def _in_order(of_units, order) -> units.Units:
-  return units.Units((name, of_units[name]) for name in order)

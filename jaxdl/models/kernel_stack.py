@@ -61,7 +61,7 @@ def kernel_stack(
   trunk = _trunk(
     kernels, blocks, width, activation, norm, stem_strides, weight_init
   )
-  return units.chain({**trunk, 'readout': stack.named_serial(readout)})
+  return units.chain({**trunk, 'readout': layers.named(readout)})
 
 
 def features(
@@ -112,7 +112,7 @@ def _trunk(
   stem = conv(stem_strides, stem_strides, 'VALID')
   return {
     'stem': stack.block('conv', stem, norm, activation),
-    'blocks': layers.repeat(stack.named_serial(children), blocks),
+    'blocks': layers.repeat(layers.named(children), blocks),
   }
 
 

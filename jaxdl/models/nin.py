@@ -15,7 +15,6 @@ from jaxdl.layers import base
 from jaxdl.layers import initializers
 from jaxdl.layers import linear
 from jaxdl.models import sequential
-from jaxdl.models import stack
 from jaxdl.models import units
 
 
@@ -102,22 +101,20 @@ def _convolutions(
   drop: dict[str, base.Layer],
 ) -> dict[str, base.Layer]:
   """The convolutions of an mlpconv layer, each a unit."""
-  first, *others = mlpconv.features
+  convolutions = layers.mlpconv_convolutions(
+    mlpconv.features,
+    mlpconv.kernel_size,
+    strides=mlpconv.strides,
+    padding=mlpconv.padding,
+    weight_init=style.weight_init,
+    bias_init=style.bias_init,
+  )
+  *inner, last = convolutions
   pool = {} if mlpconv.pool is None else {'pool': mlpconv.pool}
   then = {**pool, **(drop if mlpconv.dropout else {})}
-  last = len(others)
   return {
-    f'{name}_conv': style.conv(
-      first,
-      mlpconv.kernel_size,
-      strides=mlpconv.strides,
-      padding=mlpconv.padding,
-      then={} if others else then,
-    ),
-    **{
-      f'{name}_mlp{i}': style.conv(channels, 1, then=then if i == last else {})
-      for i, channels in enumerate(others, 1)
-    },
+    **{f'{name}_{part}': style.around(convolutions[part]) for part in inner},
+    f'{name}_{last}': style.around(convolutions[last], then=then),
   }
 
 
@@ -125,7 +122,7 @@ def _readout(style: sequential.Style, num_classes: int) -> base.Layer:
   conv = layers.conv(
     num_classes, 1, weight_init=style.weight_init, bias_init=style.bias_init
   )
-  return stack.named_serial(
+  return layers.named(
     {
       'conv': conv,
       'activation1': style.activation,

@@ -135,9 +135,10 @@ def block(
     branch |= stack.normalization(style.norm, f'norm{i}')
     if i < len(convolutions):
       branch[f'activation{i}'] = style.activation
-  return _compose(
+  return layers.serial(
     _with_shortcut(style, branch, shortcut),
-    layers.scope('activation', style.activation),
+    style.activation,
+    names=(None, 'activation'),
   )
 
 
@@ -157,8 +158,10 @@ def _preactivation_block(
     branch[f'conv{i}'] = conv(style, convolution)
   if shortcut is None:
     return _with_shortcut(style, {**before, **branch}, None)
-  return _compose(
-    stack.named_serial(before), _with_shortcut(style, branch, shortcut)
+  return layers.serial(
+    layers.named(before),
+    _with_shortcut(style, branch, shortcut),
+    names=(None, None),
   )
 
 
@@ -178,7 +181,7 @@ def conv(style: Style, convolution: Convolution) -> base.Layer:
 def _with_shortcut(
   style: Style, branch: dict[str, base.Layer], shortcut: base.Layer | None
 ) -> base.Layer:
-  layer = stack.named_serial(branch)
+  layer = layers.named(branch)
   if style.shortcut == 'none':
     return layer
   return layers.residual(layer, shortcut, scale=style.residual_scale)
@@ -197,7 +200,7 @@ def _shortcut(
   projection = {'conv': conv(style, Convolution(features, 1, strides))}
   if not style.preactivation:
     projection |= stack.normalization(style.norm)
-  return stack.named_serial(projection)
+  return layers.named(projection)
 
 
 def subsample(features: int, strides: int) -> base.Layer:
@@ -232,32 +235,5 @@ def subsample(features: int, strides: int) -> base.Layer:
     del params, train, key
     with jax.named_scope('subsample'):
       return thin(x), state
-
-  return base.Layer(init, apply)
-
-
-def _compose(*parts: base.Layer) -> base.Layer:
-  """`layers.serial` of layers that keep the scopes they have."""
-
-  def init(key, in_shape):
-    shape, params, state = in_shape, [], []
-    for index, part in enumerate(parts):
-      shape, part_params, part_state = part.init(
-        jax.random.fold_in(key, index), shape
-      )
-      params.append(part_params)
-      state.append(part_state)
-    return shape, tuple(params), tuple(state)
-
-  def apply(params, state, x, *, train=False, key=None):
-    new_state = []
-    children = zip(parts, params, state, strict=True)
-    for index, (part, part_params, part_state) in enumerate(children):
-      child_key = None if key is None else jax.random.fold_in(key, index)
-      x, part_state = part.apply(
-        part_params, part_state, x, train=train, key=child_key
-      )
-      new_state.append(part_state)
-    return x, tuple(new_state)
 
   return base.Layer(init, apply)

@@ -71,13 +71,13 @@ def resnet(
   convolutions, counts = _imagenet_blocks(depth, stride_in_1x1)
   base.require_positive('stem_width', stem_width)
   style = residual.Style(
-    activation,
-    norm,
-    shortcut,
-    preactivation,
-    residual_scale,
-    weight_init or initializers.he(),
-    bias_init,
+    activation=activation,
+    norm=norm,
+    shortcut=shortcut,
+    preactivation=preactivation,
+    residual_scale=residual_scale,
+    weight_init=weight_init or initializers.he(),
+    bias_init=bias_init,
   )
   stem = {
     'conv': residual.conv(style, residual.Convolution(stem_width, 7, 2)),
@@ -87,7 +87,7 @@ def resnet(
   }
   return units.chain(
     {
-      'stem': stack.named_serial(stem),
+      'stem': layers.named(stem),
       **residual.stages(style, convolutions, stem_width, counts),
       'readout': _readout(style, num_classes),
     }
@@ -136,17 +136,17 @@ def resnet_cifar(
     )
   base.require_positive('stem_width', stem_width)
   style = residual.Style(
-    activation,
-    norm,
-    shortcut,
-    preactivation,
-    residual_scale,
-    weight_init or initializers.he(),
-    bias_init,
+    activation=activation,
+    norm=norm,
+    shortcut=shortcut,
+    preactivation=preactivation,
+    residual_scale=residual_scale,
+    weight_init=weight_init or initializers.he(),
+    bias_init=bias_init,
   )
   conv = residual.conv(style, residual.Convolution(stem_width, 3, 1))
   if preactivation:
-    stem = stack.named_serial({'conv': conv})
+    stem = layers.named({'conv': conv})
   else:
     stem = stack.block('conv', conv, norm, activation)
   return units.chain(
@@ -191,6 +191,6 @@ def _readout(style: residual.Style, num_classes: int) -> base.Layer:
   dense = layers.dense(
     num_classes, weight_init=style.weight_init, bias_init=style.bias_init
   )
-  return stack.named_serial(
+  return layers.named(
     {**first, 'pool': layers.global_avg_pool(), 'dense': dense}
   )

@@ -52,7 +52,13 @@ class Style(NamedTuple):
       bias_init=self.bias_init,
       use_bias=self.use_bias,
     )
-    return stack.named_serial(
+    return self.around(conv, then=then)
+
+  def around(
+    self, conv: base.Layer, *, then: Mapping[str, base.Layer] | None = None
+  ) -> base.Layer:
+    """A unit: the convolution given, its norm and activation, and `then`."""
+    return layers.named(
       {
         'conv': conv,
         **stack.normalization(self.norm),
@@ -69,7 +75,7 @@ class Style(NamedTuple):
     then: Mapping[str, base.Layer] | None = None,
   ) -> base.Layer:
     """A unit: `first`, a dense layer, its activation, and `then`."""
-    return stack.named_serial(
+    return layers.named(
       {
         **(first or {}),
         'dense': self.affine(features),
@@ -99,7 +105,7 @@ def pooled_readout(
   style: Style, num_classes: int, drop: Mapping[str, base.Layer]
 ) -> base.Layer:
   """A readout from the average over space, in `pool`, `dropout` and `dense`."""
-  return stack.named_serial(
+  return layers.named(
     {
       'pool': layers.global_avg_pool(),
       **drop,

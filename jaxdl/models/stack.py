@@ -16,7 +16,7 @@ without one. No shortcut adds a level: a branch keeps its scopes. A scope of the
 layer's kind lies within: `stem/activation/relu`, `stem/dense/dense`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from jaxdl import choice
 from jaxdl import layers
@@ -51,14 +51,9 @@ def block(
   Raises:
     ValueError: if the normalization is unknown.
   """
-  return named_serial(
+  return layers.named(
     {linear_name: linear, **normalization(norm), 'activation': activation}
   )
-
-
-def named_serial(children: Mapping[str, base.Layer]) -> base.Layer:
-  """Composes layers in order, each in the scope of its name."""
-  return layers.serial(*children.values(), names=tuple(children))
 
 
 def normalization(norm: str, name: str = 'norm') -> dict[str, base.Layer]:

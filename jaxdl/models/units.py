@@ -66,7 +66,7 @@ def chain(units: Mapping[str, base.Layer]) -> base.Layer:
   Raises:
     LayerError: in `init`, if a layer cannot take what it is given.
   """
-  whole = layers.serial(*units.values(), names=tuple(units))
+  whole = layers.named(units)
 
   def init(key, in_shape):
     out_shape, params, state = whole.init(key, in_shape)

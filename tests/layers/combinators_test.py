@@ -218,6 +218,20 @@ class ScopesTest(absltest.TestCase):
     )
     self.assertContainsSubset({'a/dense', 'b/relu'}, _scopes(net, (4,)))
 
+  def test_children_without_a_name_keep_their_scopes(self):
+    net = layers.serial(
+      layers.dense(3), layers.activation('relu'), names=(None, 'b')
+    )
+    numbered = layers.serial(layers.dense(3), layers.activation('relu'))
+    self.assertEqual(_scopes(net, (2,)), {'dense', 'b/relu'})
+    chex.assert_trees_all_equal(
+      net.init(jax.random.key(0), (2,)), numbered.init(jax.random.key(0), (2,))
+    )
+
+  def test_named_takes_a_mapping(self):
+    net = layers.named({'a': layers.dense(3), 'b': layers.activation('relu')})
+    self.assertEqual(_scopes(net, (2,)), {'a/dense', 'b/relu'})
+
   def test_serial_numbers_children_without_names(self):
     net = combinators.serial(layers.flatten(), layers.dense(3))
     self.assertContainsSubset({'0/flatten', '1/dense'}, _scopes(net, (2, 2)))

@@ -63,6 +63,17 @@ class MlpconvTest(absltest.TestCase):
     convs = [p for p in params if isinstance(p, layers.ConvParams)]
     self.assertEqual([p.b for p in convs], [(), (), ()])
 
+  def test_convolutions_are_those_within(self):
+    sizes = dict(strides=2, padding='VALID', use_bias=False)
+    convolutions = layers.mlpconv_convolutions((4, 7, 2), 3, **sizes)
+    self.assertEqual(list(convolutions), ['conv', 'mlp1', 'mlp2'])
+    net = mlpconv((4, 7, 2), 3, activation=_TANH, **sizes)
+    params, _ = _drawn(net)
+    expected = _drawn(layers.named(convolutions))[0]
+    self.assertEqual(
+      [p.w.shape for p in params if p], [p.w.shape for p in expected]
+    )
+
   def test_refuses_no_features(self):
     with self.assertRaisesRegex(ValueError, 'needs the features of one'):
       mlpconv((), activation=_TANH)
