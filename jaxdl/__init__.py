@@ -3,7 +3,8 @@
   value, grads, profile = jaxdl.probe(loss)(params, batch)
 
 measures what flows through every `jax.named_scope` of a loss;
-`jaxdl.log_cotangent_profile` does so at any depth. `jaxdl.layers` and
+`jaxdl.log_cotangent_profile` does so at any depth, and `jaxdl.xray` for any
+model of Flax, Equinox, Haiku, or no library at all. `jaxdl.layers` and
 `jaxdl.activations` build networks, `jaxdl.models` has the architectures of the
 literature by name, `jaxdl.summary` and `jaxdl.receptive_field` tabulate one,
 `jaxdl.sweep` trains grids of them, and `jaxdl.diagnose` says of a record what
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
   from jaxdl.geometry import summary as summary
   from jaxdl.tracing import log_cotangent_profile as log_cotangent_profile
   from jaxdl.tracing import probe as probe
+  from jaxdl.x_ray import xray as xray
 
 __version__ = '0.1.0'
 
@@ -37,6 +39,7 @@ _FUNCTIONS = {
   'probe': 'jaxdl.tracing',
   'receptive_field': 'jaxdl.geometry',
   'summary': 'jaxdl.geometry',
+  'xray': 'jaxdl.x_ray',
 }
 
 

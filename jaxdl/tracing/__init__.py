@@ -9,3 +9,4 @@ from jaxdl.tracing.probing import probe as probe
 from jaxdl.tracing.probing import Profile as Profile
 from jaxdl.tracing.probing import Signal as Signal
 from jaxdl.tracing.probing import Taps as Taps
+from jaxdl.tracing.sites import Site as Site

@@ -29,6 +29,8 @@ class Operation(NamedTuple):
       read and don't differentiate; else None.
     activation: the activation function that it is a part of; else empty.
     traceback: the Python frames in which it was written, or None.
+    hidden: the scopes in it, relative to `path`, that a probe can't look into:
+      those in a while loop, and in a function with a derivative of its own.
   """
 
   primitive: core.Primitive
@@ -40,6 +42,7 @@ class Operation(NamedTuple):
   called: 'Graph | None' = None
   activation: str = ''
   traceback: Any = None
+  hidden: tuple[Path, ...] = ()
 
   @property
   def source(self) -> str:
@@ -135,8 +138,8 @@ class _Caller(NamedTuple):
   Attributes:
     path: the scopes around it.
     activation: what it is a part of, or empty.
-    traceback: of the outermost call to a library's function, whose own lines
-      are no user's; or None.
+    traceback: of the outermost call to a function of jax, whose own lines are
+      those of its first call; or None.
   """
 
   path: Path = ()
@@ -190,6 +193,7 @@ class _Flattening:
       # Scopes in a body are relative to it.
       inside = here._replace(path=())
       own = _with_own_derivative(eqn)
+      closed = [body for body in (own, _loop_body(eqn)) if body is not None]
       operations.append(
         Operation(
           eqn.primitive,
@@ -201,13 +205,14 @@ class _Flattening:
           called=None if own is None else self.graph(own, inside),
           activation=here.activation,
           traceback=here.traceback or eqn.source_info.traceback,
+          hidden=tuple(p for b in closed for p in _scopes_within(b)),
         )
       )
 
 
 def _enter(eqn: Any, caller: _Caller) -> _Caller:
   traceback = caller.traceback
-  if traceback is None and source.calls_library(eqn):
+  if traceback is None and source.calls_jax(eqn):
     traceback = eqn.source_info.traceback
   return _Caller(
     caller.path + _scopes(eqn),
@@ -303,6 +308,22 @@ def _with_own_derivative(eqn: Any) -> core.ClosedJaxpr | None:
     called = eqn.params['call_jaxpr']
     return called if hasattr(called, 'consts') else _close(called)
   return None
+
+
+def _loop_body(eqn: Any) -> core.ClosedJaxpr | None:
+  return eqn.params['body_jaxpr'] if eqn.primitive.name == 'while' else None
+
+
+def _scopes_within(closed: core.ClosedJaxpr) -> list[Path]:
+  """The scopes in a body and in what it calls, each once."""
+  found: dict[Path, None] = {}
+  for eqn in closed.jaxpr.eqns:
+    path = _scopes(eqn)
+    found.update(dict.fromkeys(path[: n + 1] for n in range(len(path))))
+    inner = [_inlined_call(eqn), _with_own_derivative(eqn), _loop_body(eqn)]
+    for body in (*_bodies(eqn), *filter(None, inner)):
+      found.update(dict.fromkeys(path + p for p in _scopes_within(body)))
+  return list(found)
 
 
 def _close(jaxpr: Any) -> core.ClosedJaxpr:

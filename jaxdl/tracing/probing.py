@@ -14,6 +14,7 @@ returns the forward statistics as further `ys`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -22,6 +23,7 @@ import jax.numpy as jnp
 from jaxdl.tracing import evaluation
 from jaxdl.tracing import jaxpr
 from jaxdl.tracing import sites
+from jaxdl.tracing import source
 from jaxdl.tracing import statistics
 from jaxdl.tracing.sites import Site
 from jaxdl.tracing.statistics import Measure
@@ -89,17 +91,28 @@ class Profile(Mapping[str, Signal]):
     return cls(names, tuple(signals))
 
 
-_EVERYTHING = Taps(statistics.forward(), statistics.backward())
+# Maps the sites that were found, in order of depth, to what is measured, by
+# path; what it leaves out is not measured.
+ChooseTaps = Callable[[Sequence[Site]], Mapping[str, Taps]]
 
 
-# Maps the scopes that were found, in order of depth, to what is measured there;
-# what it leaves out is not measured.
-ChooseTaps = Callable[[Sequence[str]], Mapping[str, Taps]]
-
-
-def everything(paths: Sequence[str]) -> Mapping[str, Taps]:
+def everything(found: Sequence[Site]) -> Mapping[str, Taps]:
   """Measures forward and backward statistics in every scope."""
-  return dict.fromkeys(paths, _EVERYTHING)
+  return {path: full(site) for site in found for path in site.paths}
+
+
+def full(site: Site) -> Taps:
+  """Forward statistics, those of its activation function too, and backward."""
+  return Taps(_forward(site.activation), _BACKWARD)
+
+
+# One measure for one activation: a value is measured once for all its scopes.
+_forward = functools.cache(
+  lambda activation: statistics.forward(
+    source.FLAT_ENDS.get(activation, (None, None))
+  )
+)
+_BACKWARD = statistics.backward()
 
 
 def probe(
@@ -118,8 +131,8 @@ def probe(
     fn: a function to a scalar, or to `(scalar, aux)` if `has_aux`.
     argnums: the arguments that are differentiated, as in `jax.grad`.
     has_aux: whether `fn` returns auxiliary data beside the scalar.
-    taps: maps the paths of all scopes found, in order of depth, to what to
-      measure where a value leaves them.
+    taps: maps the sites found, in order of depth, to what to measure where a
+      value leaves them, by path.
 
   Returns:
     A function of the arguments of `fn`, which returns `(value, grads, profile)`
@@ -239,7 +252,7 @@ _Placed = list[tuple[Site, tuple[Taps, ...]]]
 
 def _place(found: Sequence[Site], taps: ChooseTaps) -> _Placed:
   """Asks for the taps of all paths; sites without any are left out."""
-  chosen = taps([path for site in found for path in site.paths])
+  chosen = taps(found)
   wanted = (
     (site, tuple(chosen.get(path, Taps()) for path in site.paths))
     for site in found

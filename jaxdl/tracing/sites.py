@@ -77,6 +77,28 @@ def find(graph: Graph) -> tuple[Site, ...]:
   return _number_repeated_paths(found)
 
 
+def hidden(graph: Graph) -> dict[str, str]:
+  """Finds the scopes that a probe can't look into.
+
+  Args:
+    graph: the flattened jaxpr of a loss.
+
+  Returns:
+    By path, the primitive that hides them: `while`, `custom_vjp_call`.
+  """
+  return {'/'.join(path): name for path, name in _hidden(graph)}
+
+
+def _hidden(graph: Graph) -> list[tuple[Path, str]]:
+  found = []
+  for operation in graph.operations:
+    path, name = operation.path, operation.primitive.name
+    found += [(path + inner, name) for inner in operation.hidden]
+    for body in operation.bodies:
+      found += [(path + inner, by) for inner, by in _hidden(body)]
+  return found
+
+
 def _find(
   graph: Graph,
   prefix: Path,

@@ -20,6 +20,15 @@ _ACTIVATIONS = frozenset({
   'relu', 'relu6', 'selu', 'sigmoid', 'silu', 'soft_sign', 'softmax',
   'softplus', 'sparse_plus', 'sparse_sigmoid', 'squareplus', 'swish', 'tanh',
 })  # fmt: skip
+# The horizontal asymptotes of those that have any, lower and upper.
+FLAT_ENDS: dict[str, tuple[float | None, float | None]] = {
+  'hard_sigmoid': (0.0, 1.0),
+  'hard_tanh': (-1.0, 1.0),
+  'relu6': (None, 6.0),
+  'sigmoid': (0.0, 1.0),
+  'soft_sign': (-1.0, 1.0),
+  'tanh': (-1.0, 1.0),
+}
 _PRIMITIVES = {'tanh': 'tanh', 'logistic': 'sigmoid'}
 
 
@@ -57,8 +66,8 @@ def activation(eqn: Any) -> str:
   return found
 
 
-def calls_library(eqn: Any) -> bool:
-  """Whether an equation calls a jitted function of a library.
+def calls_jax(eqn: Any) -> bool:
+  """Whether an equation calls a jitted function of jax itself.
 
   The lines in it are those of the first call anywhere, and not of this one.
 
@@ -66,7 +75,7 @@ def calls_library(eqn: Any) -> bool:
     eqn: of a jaxpr; any equation.
   """
   info = _debug_info(eqn)
-  return info is not None and _is_library(info.func_filename or '')
+  return info is not None and _is_of_jax(info.func_filename or '')
 
 
 def _called(eqn: Any) -> str:

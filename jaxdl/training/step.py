@@ -157,9 +157,12 @@ def _outputs(params: Units) -> tuple[str, ...]:
 
 
 def _taps(
-  outputs: Sequence[str], activation: statistics.Measure, paths: Sequence[str]
+  outputs: Sequence[str],
+  activation: statistics.Measure,
+  found: Sequence[tracing.Site],
 ) -> dict[str, tracing.Taps]:
   """Measures each unit's activation, and the cotangent of its output."""
+  paths = {path for site in found for path in site.paths}
   taps = {}
   for output in outputs:
     last = f'{output}/activation'

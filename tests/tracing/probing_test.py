@@ -315,7 +315,8 @@ class ProbeTest(parameterized.TestCase):
     np.testing.assert_array_equal(grads, [2, 2, 2])
 
   def test_taps_choose_what_is_measured(self):
-    def taps(paths):
+    def taps(found):
+      paths = [path for site in found for path in site.paths]
       self.assertIn('hidden/layer/dense', paths)
       return {
         'hidden/layer': tracing.Taps(backward=statistics.backward()),

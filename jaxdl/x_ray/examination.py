@@ -1,0 +1,292 @@
+"""Examination: one pass forward and back, every module of a model measured."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import itertools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxdl.tracing import evaluation
+from jaxdl.tracing import parameters as parameters_lib
+from jaxdl.tracing import probing
+from jaxdl.tracing import sites
+from jaxdl.tracing import statistics
+from jaxdl.x_ray import adapters
+from jaxdl.x_ray import naming
+import optax
+
+
+class Row(NamedTuple):
+  """A value between modules, in one iteration of the scans around it.
+
+  Attributes:
+    name: of the innermost module that it leaves: `encoder/blocks/3/mlp`; with
+      the iterations of scans behind it: `blocks/mlp[3]`.
+    modules: all that it leaves, innermost first.
+    shape: of the value.
+    dtype: of the value.
+    activation: the activation function that made it, or empty.
+    source: the line that made it: `model.py:42 attention`, or empty.
+    is_cut: whether all that comes before it acts on the loss through it alone.
+    parameters: positions of those that the module uses itself.
+    forward: its statistics; NaN where a branch was not taken.
+    backward: of the loss's derivative with respect to it.
+  """
+
+  name: str
+  modules: tuple[str, ...]
+  shape: tuple[int, ...]
+  dtype: str
+  activation: str
+  source: str
+  is_cut: bool
+  parameters: tuple[int, ...]
+  forward: statistics.Forward
+  backward: statistics.Backward
+
+
+class Parameter(NamedTuple):
+  """An array that is trained, and its gradient.
+
+  Attributes:
+    name: `encoder/blocks/3/mlp/kernel`.
+    shape: of the array.
+    dtype: of the array.
+    norm: its Euclidean norm.
+    gradient_norm: that of the gradient.
+    gradient_max_abs: largest magnitude in the gradient; NaN if any is NaN.
+    gradient_zero: share of the gradient that is exactly zero.
+    gradient_nonfinite: number of NaN and infinities in it.
+    update_ratio: the norm of the optimizer's update over `norm`; NaN where no
+      optimizer was given.
+  """
+
+  name: str
+  shape: tuple[int, ...]
+  dtype: str
+  norm: float
+  gradient_norm: float
+  gradient_max_abs: float
+  gradient_zero: float
+  gradient_nonfinite: float
+  update_ratio: float
+
+
+class Examination(NamedTuple):
+  """What was measured in one pass.
+
+  Attributes:
+    loss: its value.
+    rows: in the order in which the values are computed.
+    parameters: in the order of the model's leaves.
+    hidden: modules that could not be measured, and why.
+  """
+
+  loss: float
+  rows: tuple[Row, ...]
+  parameters: tuple[Parameter, ...]
+  hidden: Mapping[str, str]
+
+
+class Subject(NamedTuple):
+  """What is examined: a traced loss with the arrays that it was traced for.
+
+  Attributes:
+    adapted: the model.
+    args: further arguments of the loss.
+    traced: the loss.
+    has_aux: whether the loss returns `(scalar, aux)`.
+  """
+
+  adapted: adapters.Adapted
+  args: tuple[Any, ...]
+  traced: probing.Traced
+  has_aux: bool
+
+
+_WHOLE = '(model)'
+_WHY_HIDDEN = {
+  'while': 'in a while loop, which has no derivative in reverse',
+  'custom_jvp_call': 'in a function with a derivative of its own',
+  'custom_vjp_call': 'in a function with a derivative of its own',
+}
+
+
+def subject(
+  loss_fn: Callable[..., Any], model: Any, args: tuple[Any, ...], has_aux: bool
+) -> Subject:
+  """Traces a loss, once.
+
+  Args:
+    loss_fn: maps `(model, *args)` to a scalar, or `(scalar, aux)`.
+    model: see `adapters.adapt`.
+    args: its further arguments.
+    has_aux: whether the loss returns auxiliary data.
+
+  Raises:
+    TypeError: if the loss is no scalar of floating point, or the model has no
+      parameters.
+  """
+  adapted = adapters.adapt(loss_fn, model)
+  traced = probing.trace(
+    adapted.loss, (adapted.params, adapted.rest, *args), {}
+  )
+  _check_scalar(traced, has_aux)
+  return Subject(adapted, args, traced, has_aux)
+
+
+def examine(
+  subject: Subject,
+  optimizer: optax.GradientTransformation | None = None,
+  opt_state: Any = None,
+) -> Examination:
+  """Runs a loss forward and back, once, and measures.
+
+  The gradients stay within the one compiled program, so beside them nothing of
+  the size of the model is made.
+
+  Args:
+    subject: what `subject` returned.
+    optimizer: whose updates are measured; None measures none.
+    opt_state: its state; by default that of a first step.
+  """
+  adapted = subject.adapted
+
+  @jax.jit
+  def program(params, arrays, opt_state):
+    value, (grads,), profile = probing.measure(
+      subject.traced, _taps, (params, arrays), {}, has_aux=subject.has_aux
+    )
+    loss = value[0] if subject.has_aux else value
+    updates = _updates(optimizer, opt_state, grads, params)
+    return loss, profile, list(map(_numbers, params, grads, updates))
+
+  arrays = evaluation.array_leaves((adapted.rest, *subject.args))
+  loss, profile, numbers = jax.device_get(
+    program(adapted.params, arrays, opt_state)
+  )
+  graph = subject.traced.graph
+  uses = parameters_lib.uses(graph, range(len(adapted.params)))
+  names = naming.Naming(uses, adapted.names)
+  return Examination(
+    loss=float(loss),
+    rows=tuple(_rows(subject.traced.sites, profile, names, uses)),
+    parameters=tuple(
+      Parameter(name, x.shape, str(x.dtype), *map(float, measured))
+      for name, x, measured in zip(
+        adapted.names, adapted.params, numbers, strict=True
+      )
+    ),
+    hidden={
+      names.module(scope): _WHY_HIDDEN[primitive]
+      for scope, primitive in sites.hidden(graph).items()
+    },
+  )
+
+
+def _taps(found: Sequence[sites.Site]) -> Mapping[str, probing.Taps]:
+  """One measurement a value, in the innermost scope that it leaves."""
+  return {site.paths[0]: probing.full(site) for site in found}
+
+
+def _updates(
+  optimizer: optax.GradientTransformation | None,
+  opt_state: Any,
+  grads: Sequence[jax.Array],
+  params: Sequence[jax.Array],
+) -> Sequence[jax.Array | None]:
+  if optimizer is None:
+    return [None] * len(params)
+  if opt_state is None:
+    opt_state = optimizer.init(params)
+  return optimizer.update(grads, opt_state, params)[0]
+
+
+def _numbers(
+  x: jax.Array, gradient: jax.Array, update: jax.Array | None
+) -> tuple[jax.Array, ...]:
+  """The numbers of a `Parameter`, in their order."""
+  norm = statistics.norm(x)
+  moved = jnp.full([], jnp.nan) if update is None else statistics.norm(update)
+  return (
+    norm,
+    statistics.norm(gradient),
+    jnp.max(jnp.abs(gradient), initial=0),
+    jnp.mean(gradient == 0),
+    jnp.sum(~jnp.isfinite(gradient)),
+    moved / norm,
+  )
+
+
+def _rows(
+  found: Sequence[sites.Site],
+  profile: Mapping[str, probing.Signal],
+  names: naming.Naming,
+  uses: Mapping[Any, Sequence[int]],
+) -> Iterator[Row]:
+  """One row for each value and each iteration of the scans around it."""
+  times: dict[str, int] = {}
+  modules = {}
+  for site in found:
+    name = next(filter(None, map(names.module, site.paths)), _WHOLE)
+    time = times[name] = times.get(name, 0) + 1
+    modules[site.key] = name if time == 1 else f'{name}#{time}'
+  for site, iteration in _in_order(found, 0):
+    signal = jax.tree.map(lambda s, i=iteration: s[i], profile[site.paths[0]])
+    yield Row(
+      modules[site.key] + ''.join(f'[{i}]' for i in iteration),
+      tuple(dict.fromkeys(map(names.module, site.paths))),
+      site.shape,
+      str(site.dtype),
+      site.activation,
+      site.source,
+      site.is_cut,
+      _used(site, uses),
+      *signal,
+    )
+
+
+def _in_order(
+  found: Iterable[sites.Site], depth: int
+) -> Iterator[tuple[sites.Site, tuple[int, ...]]]:
+  """Sites with the iterations of their scans, as they are computed."""
+  key = lambda site: site.scans[depth : depth + 1]
+  for scans, within in itertools.groupby(found, key):
+    if not scans:
+      yield from ((site, ()) for site in within)
+      continue
+    (scan,) = scans
+    inner = list(_in_order(within, depth + 1))
+    steps = range(scan.length)
+    for i in reversed(steps) if scan.reverse else steps:
+      yield from ((site, (i, *rest)) for site, rest in inner)
+
+
+def _used(
+  site: sites.Site, uses: Mapping[Any, Sequence[int]]
+) -> tuple[int, ...]:
+  """Parameters used in the innermost scope itself."""
+  return tuple(uses.get(tuple(site.paths[0].split('/')), ()))
+
+
+def _check_scalar(traced: probing.Traced, has_aux: bool) -> None:
+  tree = traced.out_tree
+  if has_aux and len(tree.children()) != 2:
+    raise TypeError(
+      f'with has_aux the loss must return (loss, aux); it returns {tree}'
+    )
+  value = tree.children()[0] if has_aux else tree
+  if not jax.tree_util.treedef_is_leaf(value):
+    raise TypeError(
+      f'the loss must return one number; it returns {value}. If it returns '
+      '(loss, aux), give has_aux=True'
+    )
+  output = traced.graph.outputs[0]
+  aval: Any = (
+    traced.graph.avals[output] if isinstance(output, int) else output.aval
+  )
+  if aval.shape or not jnp.issubdtype(aval.dtype, jnp.floating):
+    raise TypeError(
+      f'the loss must be one real number; it is {aval.str_short()}; take a '
+      'mean or a sum'
+    )
