@@ -150,31 +150,79 @@ def examine(
     optimizer: whose updates are measured; None measures none.
     opt_state: its state; by default that of a first step.
   """
-  adapted = subject.adapted
+  measured = jax.jit(measuring(subject, optimizer))(
+    subject.adapted.params, arrays(subject.adapted, subject.args), opt_state
+  )
+  return read(subject, jax.device_get(measured))
 
-  @jax.jit
-  def program(params, arrays, opt_state):
+
+class Measured(NamedTuple):
+  """What a program measures, before it is read.
+
+  Attributes:
+    loss: its value.
+    profile: signals by scope.
+    numbers: of each parameter, those of a `Parameter` in their order.
+  """
+
+  loss: jax.Array
+  profile: Mapping[str, probing.Signal]
+  numbers: list[tuple[jax.Array, ...]]
+
+
+def measuring(
+  subject: Subject, optimizer: optax.GradientTransformation | None = None
+) -> Callable[..., Measured]:
+  """Makes the pure function that measures: to be compiled, mapped, repeated.
+
+  Args:
+    subject: what `subject` returned.
+    optimizer: whose updates are measured; None measures none.
+
+  Returns:
+    A function of the model's parameters, of what `arrays` returns, and of the
+    optimizer's state, where None stands for that of a first step.
+  """
+
+  def measure(params, arrays, opt_state=None):
     value, (grads,), profile = probing.measure(
       subject.traced, _taps, (params, arrays), {}, has_aux=subject.has_aux
     )
     loss = value[0] if subject.has_aux else value
     updates = _updates(optimizer, opt_state, grads, params)
-    return loss, profile, list(map(_numbers, params, grads, updates))
+    return Measured(loss, profile, list(map(_numbers, params, grads, updates)))
 
-  arrays = evaluation.array_leaves((adapted.rest, *subject.args))
-  loss, profile, numbers = jax.device_get(
-    program(adapted.params, arrays, opt_state)
-  )
+  return measure
+
+
+def arrays(adapted: adapters.Adapted, args: tuple[Any, ...]) -> list[jax.Array]:
+  """What a loss depends on beside its parameters.
+
+  Args:
+    adapted: a model.
+    args: further arguments of its loss.
+  """
+  return evaluation.array_leaves((adapted.rest, *args))
+
+
+def read(subject: Subject, measured: Measured) -> Examination:
+  """Puts what was measured into words.
+
+  Args:
+    subject: what was examined.
+    measured: what `measuring` returned, on the host.
+  """
+  adapted = subject.adapted
   graph = subject.traced.graph
   uses = parameters_lib.uses(graph, range(len(adapted.params)))
   names = naming.Naming(uses, adapted.names)
   return Examination(
-    loss=float(loss),
-    rows=tuple(_rows(subject.traced.sites, profile, names, uses)),
+    loss=float(measured.loss),
+    rows=tuple(_rows(subject.traced.sites, measured.profile, names, uses)),
     parameters=tuple(
-      Parameter(name, x.shape, str(x.dtype), *map(float, measured))
-      for name, x, measured in zip(
-        adapted.names, adapted.params, numbers, strict=True
+      Parameter(name, x.shape, str(x.dtype), *map(float, numbers))
+      for name, x, numbers in zip(
+        adapted.names, adapted.params, measured.numbers, strict=True
       )
     ),
     hidden={
