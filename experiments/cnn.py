@@ -5,17 +5,18 @@ images of their own size, and records every unit's activations and gradients at
 every step: a unit is a convolution with its norm and activation, a residual
 block, an inception block, or a dense layer. A comma makes an axis:
 
-  ./run.sh cnn --model=resnet20,resnet56 --shortcut=none,own --norm=none,own
-  ./run.sh cnn --model=vgg11_cifar,nin_cifar10 --shortcut=own
+  ./run.sh cnn --model=resnet20,resnet56 --norm=batch
+  ./run.sh cnn --model=vgg11_cifar,nin_cifar10,mlp --depth=10
   ./run.sh cnn --data=cifar10 --data_dir=DIR --augment=crop:4+flip
   ./run.sh cnn --model=resnet56 --compute_dtype=bfloat16        # on a GPU
 
 Without flags: ResNet-20 and the plain network of the same layers, with batch
 norm and without, 2 seeds: 8 networks, some minutes on 2 cores.
 
-`own` stands for what the paper of a model has. Where a toggle has no meaning,
-as a shortcut in VGG, or the images are too small, as any here are for the
-networks of ImageNet, one line says so. Prints and writes what gradient_flow
+`own` stands for what the paper of a model has; what comes to the same network,
+as `none` and `own` in VGG, is trained once. Where a choice has no meaning, as
+`identity` in VGG, or the images are too small, as any here are for the networks
+of ImageNet, one line says so. Prints and writes what gradient_flow
 does: a table with verdicts, figures, an interactive page and the record.
 """
 
@@ -26,7 +27,7 @@ command_line.set_defaults(
   model='resnet20',
   activation='relu',
   norm='none,batch',
-  shortcut='none,identity',
+  shortcut='none,own',
   clip='none',
   optimizer='momentum:0.9',
   learning_rate='0.02',

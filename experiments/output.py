@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 import datetime
+import os
 import pathlib
 
 from absl import flags
@@ -51,3 +52,13 @@ def check_files(out: pathlib.Path, names: Collection[str]) -> None:
       f'{out} holds results already; use --overwrite to replace them, or '
       'another --out'
     )
+
+
+def shown(path: pathlib.Path) -> str:
+  """Writes a path as one would type it here.
+
+  Args:
+    path: of a file; from the working directory if it lies below.
+  """
+  relative = os.path.relpath(path)
+  return os.path.abspath(path) if relative.startswith(os.pardir) else relative

@@ -30,7 +30,6 @@ what is new, with --resume. Fewer than are there are refused.
 """
 
 from collections.abc import Mapping, Sequence
-import os
 import pathlib
 from typing import Any
 
@@ -38,6 +37,7 @@ from absl import flags
 from experiments import command_line
 from experiments import help_texts
 from experiments import list_flags
+from experiments import output
 from experiments import training
 from experiments import treatments
 
@@ -187,7 +187,7 @@ def _report(out: pathlib.Path, names: Sequence[str]) -> None:
     [report.name(name) for name in names],
   )
   comparison.write(out, 'preprocessing', frame, figure)
-  path = os.path.relpath(out / 'preprocessing.png')
+  path = output.shown(out / 'preprocessing.png')
   training.say(console, f'\nFigure: {path}  (records and table beside it)')
 
 

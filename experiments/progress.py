@@ -199,7 +199,8 @@ def _line(status: _Status) -> str:
     f'steps {status.steps_done:,}/{status.steps:,}',
   ]
   if status.rate:
-    parts.append(f'{status.rate:,.0f} steps/s')
+    digits = 0 if status.rate >= 10 else 1
+    parts.append(f'{status.rate:,.{digits}f} steps/s')
     parts.append(f'{_duration(status.remaining)} left')
   counts = [f'{status.verdicts[v]} {v}' for v in _ORDER if status.verdicts[v]]
   return ' · '.join(parts) + ' | ' + ', '.join(counts)

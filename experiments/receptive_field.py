@@ -25,7 +25,6 @@ from concurrent import futures
 import csv
 import io
 import math
-import os
 import pathlib
 import sys
 from typing import Any, NamedTuple
@@ -213,7 +212,7 @@ def _write(
   report.replace(out / names[0], write)
   for name in names[1:]:
     report.replace(out / name, lambda path: figures.save(figure, path))
-  print(f'Figure: {os.path.relpath(out / names[1])}  (table beside it)')
+  print(f'Figure: {output.shown(out / names[1])}  (table beside it)')
 
 
 def _effective(

@@ -25,7 +25,6 @@ Writes to --out:
 """
 
 from collections.abc import Callable, Mapping, Sequence
-import os
 import pathlib
 import statistics
 import time
@@ -33,6 +32,7 @@ from typing import Any, NamedTuple
 
 from absl import flags
 from experiments import command_line
+from experiments import output
 from experiments import training
 from experiments import treatments
 
@@ -236,7 +236,7 @@ def _report(plan: Any, out: pathlib.Path) -> None:
   comparison.write(
     out, 'small_kernels', frame, panels.draw(found, _KERNELS.value)
   )
-  path = os.path.relpath(out / 'small_kernels.png')
+  path = output.shown(out / 'small_kernels.png')
   training.say(console, f'\nFigure: {path}  (record and table beside it)')
 
 

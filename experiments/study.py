@@ -7,7 +7,6 @@ the flags, and calls `run`.
 
 from collections.abc import Mapping, Sequence
 import json
-import os
 import pathlib
 from typing import Any
 
@@ -15,6 +14,7 @@ from absl import flags
 from experiments import command_line
 from experiments import help_texts
 from experiments import list_flags
+from experiments import output
 from experiments import training
 
 _ACTIVATION = flags.DEFINE_list(
@@ -201,7 +201,7 @@ def _report(out: pathlib.Path) -> None:
   console.print()
   report.print_summary(record, verdicts, console)
   report.write(record, verdicts, out)
-  path = os.path.relpath(out / 'report.html')
+  path = output.shown(out / 'report.html')
   training.say(
     console, f'\nReport: {path}  (record, figures and table beside it)'
   )

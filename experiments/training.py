@@ -31,7 +31,8 @@ DATA = flags.DEFINE_string(
   'data',
   'fashion_mnist_small',
   'fashion_mnist_small (12,000 images that come with jaxdl), fashion_mnist, '
-  'mnist, cifar10, digits; or the path of an .npz or of a folder of IDX files.',
+  'mnist, cifar10, digits; or the path of an .npz, or of a folder of IDX files '
+  'or of the binary files of CIFAR-10.',
 )
 DATA_DIR = flags.DEFINE_string(
   'data_dir', None, 'Where the files of a named data set are.'

@@ -8,6 +8,8 @@ import numpy as np
 import xarray as xr
 
 SEED = 'seed'
+_MODEL = 'model'
+_SIZES = ('depth', 'width')
 NONE = 'none'
 
 
@@ -36,21 +38,34 @@ def axes(dataset: xr.Dataset) -> list[str]:
 
 
 def varying_axes(dataset: xr.Dataset) -> list[str]:
-  """Lists the axes, but the seed, of which cells have different values."""
-  return [
+  """Lists the axes, but the seed, of which cells have different values.
+
+  A size that follows from the model, as the depth of ResNets does, is left out.
+  """
+  varying = [
     name
     for name in axes(dataset)
     if name != SEED and len(np.unique(dataset[name].values)) > 1
   ]
+  return [name for name in varying if not _follows(dataset, name, varying)]
 
 
-def fixed_axes(dataset: xr.Dataset) -> dict[str, Any]:
-  """Maps the axes with one value to that value, the seed included."""
-  return {
-    name: dataset[name].values.tolist()[0]
-    for name in axes(dataset)
-    if len(np.unique(dataset[name].values)) == 1
-  }
+def _follows(dataset: xr.Dataset, name: str, varying: Sequence[str]) -> bool:
+  """Whether an axis is a size of which each model has one value."""
+  if name not in _SIZES or _MODEL not in varying:
+    return False
+  models = dataset[_MODEL].values.tolist()
+  pairs = zip(models, dataset[name].values.tolist(), strict=True)
+  return len(set(pairs)) == len(set(models))
+
+
+def held_axes(dataset: xr.Dataset) -> list[str]:
+  """Lists the axes, but the seed, that are no part of a configuration's name.
+
+  Each has one value in a configuration, if not in all.
+  """
+  varying = varying_axes(dataset)
+  return [name for name in axes(dataset) if name not in (SEED, *varying)]
 
 
 def values_of(dataset: xr.Dataset, axis: str) -> list[Any]:

@@ -35,6 +35,11 @@ PALETTE = (
 _DASHES = ('-', '--', ':', '-.')
 _MOST_STYLES = len(PALETTE) * len(_DASHES)
 _COLUMNS = 4
+_LOSS = 'loss'
+_LEAST_SHARE = 0.01  # Shares are drawn where one of them is larger.
+# Of the losses at the first step, the median: what lies beyond leaves the
+# panel, lest one network that diverges flatten all others.
+_MOST_LOSS = 100
 _WINDOW = diagnosis_lib.Thresholds().window
 
 STYLE: dict[Any, Any] = {
@@ -112,13 +117,11 @@ def activation_profile(record: xr.Dataset, frame: pd.DataFrame) -> Figure:
   ]
   for name in ('dead', 'saturated'):
     variable = f'activation_{name}'
-    if (record[variable] > 0.01).any():
-      title = f'{name.capitalize()} share at the end'
-      blocks.append(
-        _profile(record, variable, title, False)._replace(
-          decades=False, y_label='share'
-        )
-      )
+    title = f'{name.capitalize()} share at the end'
+    block = _profile(record, variable, title, False)
+    shares = [block.line(np.array(cells))[1] for cells in frame['cells']]
+    if np.any(np.array(shares) > _LEAST_SHARE):
+      blocks.append(block._replace(decades=False, y_label='share'))
   return _draw(record, frame, blocks)
 
 
@@ -128,7 +131,7 @@ def training_curves(record: xr.Dataset, frame: pd.DataFrame) -> Figure:
     record,
     frame,
     [
-      _curve(record, 'loss', 'Training loss', True),
+      _curve(record, _LOSS, 'Training loss', True),
       _curve(record, 'accuracy', 'Training accuracy', False),
     ],
   )
@@ -278,7 +281,18 @@ def _set_scales(parts, blocks: list[_Block]) -> None:
       if not decades:
         axes.set_ylim(-0.03, 1.03)
       elif len(limits):
-        _set_log_scale(axes, limits.min(), limits.max())
+        high = limits.max()
+        if name == _LOSS:
+          high = min(high, max(_MOST_LOSS * _first(same), limits.min()))
+        _set_log_scale(axes, limits.min(), high)
+
+
+def _first(parts) -> float:
+  """The median of what the lines of some panels begin with."""
+  drawn = [line for part in parts for axes in part.axes for line in axes.lines]
+  first = np.array([line.get_ydata()[0] for line in drawn], float)
+  first = first[np.isfinite(first)]
+  return float(np.median(first)) if len(first) else math.inf
 
 
 def _set_log_scale(axes, low: float, high: float) -> None:

@@ -7,10 +7,11 @@ preprocessing, with the numbers of `jaxdl.data.conditioning` beside it:
 `largest_eigenvalue`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from jaxdl.report import comparison
 from jaxdl.report import panels
+from jaxdl.report import words
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -248,7 +249,7 @@ def _scales(chosen: pd.DataFrame) -> str:
 def _equal(chosen: pd.DataFrame, values: pd.Series, value: float) -> str:
   """Lists the preprocessings that have a value, to a percent."""
   same = np.isclose(values, value, rtol=0.01, atol=0)
-  return _listed([name(v) for v in chosen[AXIS][same]])
+  return words.listed([name(v) for v in chosen[AXIS][same]])
 
 
 def _saturated(chosen: pd.DataFrame) -> str:
@@ -305,7 +306,7 @@ def _speed(chosen: pd.DataFrame, target_loss: float) -> str:
   if not never:
     return f'{sentence}.'
   verb = 'does' if len(never) == 1 else 'do'
-  return f'{sentence}; {_listed(never)} {verb} not reach it.'
+  return f'{sentence}; {words.listed(never)} {verb} not reach it.'
 
 
 def _correlation(chosen: pd.DataFrame) -> str:
@@ -359,15 +360,9 @@ def _edges(frame: pd.DataFrame, chosen: pd.DataFrame) -> str:
     name(r[AXIS]) for _, r in chosen.iterrows() if r[_RATE] == tried[-1]
   ]
   sentences = [
-    f'The best rate of {_listed(who)} is the {which} tried, so a better one '
-    'may lie beyond.'
+    f'The best rate of {words.listed(who)} is the {which} tried, so a better '
+    'one may lie beyond.'
     for who, which in ((lowest, 'least'), (highest, 'largest'))
     if who
   ]
   return ' '.join(sentences)
-
-
-def _listed(items: Sequence[str]) -> str:
-  if len(items) < 2:
-    return ''.join(items)
-  return ', '.join(items[:-1]) + ' and ' + items[-1]

@@ -91,12 +91,14 @@ def csv(frame: pd.DataFrame) -> str:
 
 def _row(diagnosis, configuration) -> dict[str, Any]:
   one = diagnosis.isel(cell=configuration.cells)
-  fixed = configurations.fixed_axes(diagnosis)
-  fixed.pop(configurations.SEED, None)
+  held = {
+    name: one[name].values.tolist()[0]
+    for name in configurations.held_axes(diagnosis)
+  }
   verdict, count = _majority(one['verdict'].values)
   row = {
     **configuration.values,
-    **fixed,
+    **held,
     'seeds': len(configuration.cells),
     'verdict': verdict,
     'verdict_seeds': count,

@@ -62,7 +62,7 @@ def overview(diagnosis: xr.Dataset, frame: pd.DataFrame) -> str:
   """Counts verdicts, and names the best configuration."""
   cells = diagnosis.sizes['cell']
   counts = frame['verdict'].value_counts()
-  verdicts = _listed([f'{count} {name}' for name, count in counts.items()])
+  verdicts = listed([f'{count} {name}' for name, count in counts.items()])
   noun = _plural(len(frame), 'configuration')
   runs = f' ({cells} runs)' if cells != len(frame) else ''
   chance = 1 / int(diagnosis.attrs['num_classes'])
@@ -89,11 +89,11 @@ def without_cures(diagnosis: xr.Dataset, frame: pd.DataFrame) -> str:
   if plain.empty:
     return ''
   counts = plain['verdict_start'].value_counts()
-  start = _listed([f'{count} {name}' for name, count in counts.items()])
+  start = listed([f'{count} {name}' for name, count in counts.items()])
   learned = int(_learned(plain).sum())
   one = len(plain) == 1
   sentence = (
-    f'Without any cure ({_listed(cures)}: none) there '
+    f'Without any cure ({listed(cures)}: none) there '
     f'{"is" if one else "are"} {_plural(len(plain), "configuration")}: '
     f'{start} at the first step; {learned} learned.'
   )
@@ -130,7 +130,7 @@ def rescues(diagnosis: xr.Dataset, frame: pd.DataFrame) -> list[str]:
     more = len(hopeless) - _MOST
     if more > 0:
       hopeless[_MOST:] = [f'{more} more']
-    sentences.append(f'Nothing tried made {_listed(hopeless)} learn.')
+    sentences.append(f'Nothing tried made {listed(hopeless)} learn.')
   return sentences
 
 
@@ -156,10 +156,10 @@ def _rescue(diagnosis, frame, row, cures) -> str:
       f'{_cure(best, cures)} together took it to {reached}.'
     )
   took = [_reached(cured, cures, ' took it to {}') for cured in _rows(single)]
-  sentence = f'{subject} {_listed(took)}'
+  sentence = f'{subject} {listed(took)}'
   if not failed.empty:
     names = [_reached(cured, cures, ' ({})') for cured in _rows(failed)]
-    sentence += f'; {_listed(names)} did not make it learn'
+    sentence += f'; {listed(names)} did not make it learn'
   return sentence + '.'
 
 
@@ -222,10 +222,11 @@ def _effect(diagnosis, axis: str, value: Any) -> str:
 
 
 def _ranking(diagnosis, axis: str, values: Sequence[Any]) -> str:
+  comparable = _comparable(diagnosis, axis)
   accuracy = diagnosis['test_accuracy'].values
   medians = {}
   for value in values:
-    chosen = accuracy[diagnosis[axis].values == value]
+    chosen = accuracy[(diagnosis[axis].values == value) & comparable]
     chosen = chosen[np.isfinite(chosen)]
     if len(chosen):
       medians[value] = np.median(chosen)
@@ -233,7 +234,25 @@ def _ranking(diagnosis, axis: str, values: Sequence[Any]) -> str:
     return ''
   order = sorted(medians, key=lambda value: -medians[value])
   ranked = [f'{configurations.text(v)} {_percent(medians[v])}' for v in order]
-  return f'by {axis}: {", ".join(ranked)}.'
+  equal = '' if comparable.all() else ', all else equal'
+  return f'by {axis}{equal}: {", ".join(ranked)}.'
+
+
+def _comparable(diagnosis: xr.Dataset, axis: str) -> np.ndarray:
+  """Marks the cells whose like is there under every value of an axis.
+
+  All of them, if none has: then the values have nothing in common.
+  """
+  others = [a for a in configurations.varying_axes(diagnosis) if a != axis]
+  columns = [diagnosis[name].values.tolist() for name in others]
+  cells = diagnosis.sizes['cell']
+  keys = list(zip(*columns, strict=True)) or [()] * cells
+  along = diagnosis[axis].values.tolist()
+  found: dict[Any, set[tuple[Any, ...]]] = {}
+  for key, value in zip(keys, along, strict=True):
+    found.setdefault(value, set()).add(key)
+  shared = set.intersection(*found.values())
+  return np.array([not shared or key in shared for key in keys])
 
 
 def hidden_learning_rates(frame: pd.DataFrame) -> str:
@@ -283,7 +302,7 @@ def _name(diagnosis, row, cures) -> str:
 
 def _cure(row, cures) -> str:
   chosen = {c: row[c] for c in cures if row[c] != configurations.NONE}
-  return _listed([configurations.label({k: v}) for k, v in chosen.items()])
+  return listed([configurations.label({k: v}) for k, v in chosen.items()])
 
 
 def _rows(frame: pd.DataFrame) -> list[pd.Series]:
@@ -312,7 +331,8 @@ def _plural(count: int, noun: str) -> str:
   return f'{count} {noun}' + ('' if count == 1 else 's')
 
 
-def _listed(items: Sequence[str]) -> str:
+def listed(items: Sequence[str]) -> str:
+  """Writes `a, b and c`."""
   if len(items) < 2:
     return ''.join(items)
   return ', '.join(items[:-1]) + ' and ' + items[-1]

@@ -57,7 +57,6 @@ class TrainingTest(_Cnn):
       '--depth=2,3',
       '--width=4',
       '--norm=own,none',
-      '--shortcut=own',
       '--num_steps=1',
     )
     self.assertIn('3 networks in 3 programs', printed)
@@ -75,14 +74,18 @@ class TrainingTest(_Cnn):
 class MistakesTest(_Cnn):
   @parameterized.named_parameters(
     ('model', '--model=resnet21', "'resnet21'", 'plain20', 'Did you mean'),
-    ('shortcut', '--model=vgg11_cifar', 'vgg11_cifar has no shortcuts'),
+    (
+      'shortcut',
+      '--model=vgg11_cifar --shortcut=identity',
+      'vgg11_cifar has no shortcuts',
+    ),
     ('depth', '--depth=30', '--model=resnet20 takes no depth', 'mlp, cnn'),
     (
       'width',
-      '--model=nin_cifar10,plain20 --shortcut=own --width=8',
+      '--model=nin_cifar10,plain20 --width=8',
       'leave out --width',
     ),
-    ('no_depth', '--model=mlp,plain20 --shortcut=own --depth=0', 'depth is 0'),
+    ('no_depth', '--model=mlp,plain20 --depth=0', 'depth is 0'),
     ('augment', '--augment=twirl', "'twirl'", 'crop, flip'),
     ('dtype', '--compute_dtype=float8', 'float32, bfloat16'),
     (

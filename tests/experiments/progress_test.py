@@ -111,7 +111,7 @@ class DisplayTest(absltest.TestCase):
     first, last = printed.getvalue().splitlines()
     self.assertEqual(
       first,
-      'programs 1/2 · steps 2/12 · 2 steps/s · 5 s left | 3 healthy, 1 dead',
+      'programs 1/2 · steps 2/12 · 2.0 steps/s · 5 s left | 3 healthy, 1 dead',
     )
     self.assertIn('steps 12/12', last)
 

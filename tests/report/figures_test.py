@@ -77,6 +77,27 @@ class FiguresTest(parameterized.TestCase):
     self.assertEqual(start.get_yscale(), 'log')
     self.assertEqual(start.get_ylim(), end.get_ylim())
 
+  def test_a_loss_that_diverges_leaves_the_panel(self):
+    cells = [{'norm': norm} for norm in 'abc']
+    record = synthetic_record.make(cells, ['healthy'] * 3)
+    record['loss'].values[2] *= np.geomspace(1, 1e30, 40)
+    figure = figures.training_curves(record, _summary(record))
+    others = record['loss'].values[:2]
+    low, high = figure.axes[0].get_ylim()
+    self.assertLess(low, others.min())
+    self.assertBetween(high, others.max(), 1e3 * others.max())
+    self.assertGreater(figure.axes[0].lines[2].get_ydata().max(), 1e20)
+
+  def test_shares_are_drawn_where_there_are_any(self):
+    cells = [{'norm': norm} for norm in 'ab']
+    record = synthetic_record.make(cells, ['healthy'] * 2)
+    record['activation_dead'].values[:] = 0
+    record['activation_dead'].values[:, 0] = 0.5  # At the first step alone.
+    record['activation_saturated'].values[1, -1, 3] = 0.5
+    texts = _texts(figures.activation_profile(record, _summary(record)))
+    self.assertNotIn('Dead share at the end', texts)
+    self.assertIn('Saturated share at the end', texts)
+
   def test_overview_writes_accuracy_and_verdict(self):
     cells = [{'norm': norm} for norm in ('none', 'batch')]
     record = synthetic_record.make(cells, ['vanishing', 'healthy'])

@@ -128,7 +128,29 @@ class ConfigurationsTest(parameterized.TestCase):
     self.assertEqual(
       configurations.varying_axes(part), ['activation', 'shortcut', 'clip']
     )
-    self.assertEqual(configurations.fixed_axes(part)['norm'], 'batch')
+    self.assertCountEqual(
+      configurations.held_axes(part),
+      ['norm', 'depth', 'width', 'learning_rate'],
+    )
+
+  def test_sizes_that_follow_from_the_model_are_no_axes(self):
+    cells = [
+      {'model': model, 'depth': depth, 'width': width}
+      for model, depth, width in (
+        ('mlp', 5, 8),
+        ('mlp', 9, 8),
+        ('resnet20', 10, 0),
+        ('resnet32', 16, 0),
+      )
+    ]
+    record = synthetic_record.make(cells, ['healthy'] * 4)
+    self.assertCountEqual(
+      configurations.varying_axes(record), ['model', 'depth']
+    )
+    several = record.isel(cell=[2, 3])
+    self.assertEqual(configurations.varying_axes(several), ['model'])
+    frame = tables.summary(diagnosis.diagnose(several)).set_index('model')
+    self.assertEqual(frame['depth'].to_dict(), {'resnet20': 10, 'resnet32': 16})
 
   @parameterized.parameters(
     ({'activation': 'relu', 'learning_rate': 0.1}, 'relu, learning_rate=0.1'),

@@ -106,6 +106,24 @@ class AnswerTest(absltest.TestCase):
     self.assertIn('by learning_rate: 0.1 80%, 0.01 55%.', answer)
     self.assertIn('by depth: 8 75%, 4 60%.', answer)
 
+  def test_ranks_what_is_equal_in_all_else(self):
+    cells = [
+      {'model': 'resnet', 'shortcut': 'none'},
+      {'model': 'resnet', 'shortcut': 'identity'},
+      {'model': 'plain', 'shortcut': 'none'},
+    ]
+    answer = _answer(_record(cells, ['healthy'] * 3, [0.4, 0.0, 0.3]))
+    self.assertIn('by model, all else equal: resnet 40%, plain 30%.', answer)
+
+  def test_ranks_what_has_nothing_in_common(self):
+    cells = [
+      {'model': 'mlp', 'depth': 5},
+      {'model': 'mlp', 'depth': 7},
+      {'model': 'resnet', 'depth': 10},
+    ]
+    answer = _answer(_record(cells, ['healthy'] * 3, [0.4, 0.6, 0.7]))
+    self.assertIn('by model: resnet 70%, mlp 50%.', answer)
+
   def test_one_cell(self):
     answer = _answer(_record([{'norm': 'none'}], ['healthy'], [0.9]))
     self.assertStartsWith(answer, '1 configuration: 1 healthy. 1 learned')
