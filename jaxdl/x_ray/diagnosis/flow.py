@@ -1,0 +1,80 @@
+"""Gradients that vanish or explode over depth.
+
+A deep network multiplies the gradient by one Jacobian a layer, so it shrinks or
+grows geometrically (Bengio et al., 1994; Glorot & Bengio, 2010). Judged is how
+much it loses between the last hidden layer and the first, which no scale of the
+loss changes.
+"""
+
+import math
+
+from jaxdl.x_ray.diagnosis import gain
+from jaxdl.x_ray.diagnosis import path
+from jaxdl.x_ray.diagnosis.suspicion import Suspicion
+from jaxdl.x_ray.diagnosis.thresholds import Thresholds
+from jaxdl.x_ray.examination import Examination
+import numpy as np
+
+
+def rule(examination: Examination, thresholds: Thresholds) -> list[Suspicion]:
+  """Suspects gradients that vanish or explode.
+
+  Args:
+    examination: what was measured.
+    thresholds: `decades` and `rate_errors`.
+  """
+  layers = path.hidden_layers(examination)
+  rows = [examination.rows[i] for i in layers]
+  if len(rows) < 2:
+    return []
+  profile = path.log10([path.gradient_norm(row) for row in rows])
+  trend = path.trend(rows, profile)
+  sign = int(math.copysign(1, trend.decades))
+  if abs(trend.decades) < thresholds.decades:
+    return []
+  changes = sign * _changes(profile)
+  no_trend = abs(trend.rate) <= thresholds.rate_errors * trend.error
+  jump = int(np.argmax(changes))
+  if no_trend and changes[jump] < thresholds.decades:
+    return []
+  start = jump if no_trend else _start(changes)
+  index = layers[start + 1]
+  verdict = 'vanishing' if sign < 0 else 'exploding'
+  first = np.flatnonzero(np.isfinite(profile))[0]
+  evidence = (
+    f'from `{rows[-1].name}` back to `{rows[first].name}` the gradient '
+    f'{"loses" if sign < 0 else "gains"} {abs(trend.decades):.1f} powers of '
+    f'ten over {len(rows)} layers'
+  )
+  if no_trend:
+    evidence += f', {changes[jump]:.1f} of them at `{rows[jump + 1].name}`'
+  else:
+    evidence += f': {trend}'
+  span = [examination.rows[i] for i in layers[: start + 2]]
+  remedies = gain.remedies(examination, index, span, verdict, trend)
+  return [
+    Suspicion(verdict, examination.rows[index].name, evidence, remedies, index)
+  ]
+
+
+def _changes(profile: np.ndarray) -> np.ndarray:
+  """What the profile changes by, going backward across each layer."""
+  with np.errstate(invalid='ignore'):
+    change = profile[:-1] - profile[1:]
+  return np.where(np.isfinite(change), change, 0.0)
+
+
+def _start(changes: np.ndarray) -> int:
+  """Where, coming from the loss, the stretch begins that changes most.
+
+  The stretch with the largest sum of what exceeds half the mean change.
+  """
+  excess = changes - changes.mean() / 2
+  best, total, start, found = 0.0, 0.0, len(excess) - 1, len(excess) - 1
+  for i in reversed(range(len(excess))):
+    if total <= 0:
+      total, start = 0.0, i
+    total += excess[i]
+    if total > best:
+      best, found = total, start
+  return found

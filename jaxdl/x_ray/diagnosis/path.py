@@ -1,0 +1,105 @@
+"""The main path of a model: the layers through which everything passes."""
+
+from collections.abc import Sequence
+import math
+from typing import NamedTuple
+
+from jaxdl import evidence
+from jaxdl.x_ray.examination import Examination
+from jaxdl.x_ray.examination import Row
+import numpy as np
+
+Array = np.ndarray
+
+
+class Trend(NamedTuple):
+  """A straight line through the logarithms of a profile over depth.
+
+  Attributes:
+    decades: log10 of the value at the first layer over that at the last.
+    rate: slope, in decades a layer, going backward.
+    error: standard error of the rate; NaN with fewer than three layers.
+  """
+
+  decades: float
+  rate: float
+  error: float
+
+  def __str__(self) -> str:
+    factor = 10**self.rate
+    if math.isnan(self.error):
+      return f'a factor of {factor:.3g} a layer'
+    relative = math.log(10) * self.error
+    return f'a factor of {factor:.3g} a layer (±{relative:.0%})'
+
+
+def hidden_layers(examination: Examination) -> list[int]:
+  """Positions of the rows that stand for the hidden layers, in order.
+
+  A layer is the first value behind the use of a parameter through which all
+  that comes before it acts on the loss: the output of a dense layer or of a
+  convolution before its activation function, or a block with its shortcut. What
+  comes last is the readout, and no hidden layer.
+
+  Args:
+    examination: what was measured.
+  """
+  layers = []
+  is_new = not any(row.parameters for row in examination.rows)
+  for i, row in enumerate(examination.rows):
+    is_new = is_new or bool(row.parameters)
+    if is_new and row.is_cut and is_taken(row):
+      layers.append(i)
+      is_new = not any(r.parameters for r in examination.rows)
+  return layers[:-1]
+
+
+def trend(rows: Sequence[Row], values: Array) -> Trend:
+  """Fits a geometric profile over depth.
+
+  Args:
+    rows: of the layers, in order.
+    values: log10 of what is followed over depth, one a row; those that are not
+      finite are left out.
+  """
+  usable = np.isfinite(values)
+  if np.sum(usable) < 2:
+    return Trend(0.0, 0.0, math.nan)
+  ends = values[usable]
+  decades = float(ends[0] - ends[-1])
+  depth = np.arange(len(rows))[::-1]
+  rate, error = map(float, evidence.fit(depth, values, usable))
+  if math.isnan(rate):
+    rate = decades / max(len(ends) - 1, 1)
+  return Trend(decades, rate, error)
+
+
+def gradient_norm(row: Row) -> float:
+  """Euclidean norm of the loss's derivative with respect to a row.
+
+  Unlike its root mean square, it is kept by a layer that passes the gradient on
+  whatever the widths on its two sides.
+
+  Args:
+    row: that was measured.
+  """
+  return float(row.backward.rms) * math.sqrt(math.prod(row.shape))
+
+
+def log10(values: Sequence[float]) -> Array:
+  """Logarithms, of zero minus infinity.
+
+  Args:
+    values: none negative.
+  """
+  with np.errstate(divide='ignore', invalid='ignore'):
+    return np.log10(np.asarray(values, float))
+
+
+def is_taken(row: Row) -> bool:
+  """Whether a row was computed at all: branches of a cond may not be.
+
+  Args:
+    row: that was measured.
+  """
+  return not math.isnan(float(row.forward.zero))
