@@ -35,11 +35,7 @@ PALETTE = (
 _DASHES = ('-', '--', ':', '-.')
 _MOST_STYLES = len(PALETTE) * len(_DASHES)
 _COLUMNS = 4
-_LOSS = 'loss'
 _LEAST_SHARE = 0.01  # Shares are drawn where one of them is larger.
-# Of the losses at the first step, the median: what lies beyond leaves the
-# panel, lest one network that diverges flatten all others.
-_MOST_LOSS = 100
 _WINDOW = diagnosis_lib.Thresholds().window
 
 STYLE: dict[Any, Any] = {
@@ -66,6 +62,7 @@ class _Block(NamedTuple):
   y_label: str
   line: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
   decades: bool
+  start: bool = False  # Whether of the first step, which none has left yet.
 
 
 class _Layout(NamedTuple):
@@ -131,7 +128,7 @@ def training_curves(record: xr.Dataset, frame: pd.DataFrame) -> Figure:
     record,
     frame,
     [
-      _curve(record, _LOSS, 'Training loss', True),
+      _curve(record, 'loss', 'Training loss', True),
       _curve(record, 'accuracy', 'Training accuracy', False),
     ],
   )
@@ -150,7 +147,7 @@ def _profile(record, name: str, title: str, start: bool) -> _Block:
     chosen = np.where(past[cells][:, None], np.nan, values[cells, first:stop])
     return layer, _median(chosen.reshape(-1, len(layer)))
 
-  return _Block(title, 'layer', name.replace('_', ' '), line, True)
+  return _Block(title, 'layer', name.replace('_', ' '), line, True, start)
 
 
 def _curve(record, name: str, title: str, decades: bool) -> _Block:
@@ -225,14 +222,24 @@ def _draw(
   with matplotlib.rc_context(STYLE):
     figure = Figure(figsize=(width, height), layout='constrained')
     parts = figure.subfigures(len(blocks), 1, squeeze=False)[:, 0]
-    for part, block in zip(parts, blocks, strict=True):
+    drawn = [
       _draw_block(part, block, layout, rows, columns)
-    _set_scales(parts, blocks)
+      for part, block in zip(parts, blocks, strict=True)
+    ]
+    _set_scales(parts, blocks, drawn)
     _draw_legend(figure, layout.styles, legend_columns if shown else 0)
   return figure
 
 
-def _draw_block(part, block: _Block, layout: _Layout, rows, columns) -> None:
+def _draw_block(
+  part, block: _Block, layout: _Layout, rows, columns
+) -> list[np.ndarray]:
+  """Draws the panels of a block; returns the lines that set their scale.
+
+  One that diverged sets none, lest it flatten all others: it leaves the panel.
+  """
+  setting: list[np.ndarray] = []
+  others: list[np.ndarray] = []
   part.suptitle(block.title, fontsize=11, fontweight='bold')
   all_axes = part.subplots(
     rows, columns, sharex=True, sharey=True, squeeze=False
@@ -248,11 +255,14 @@ def _draw_block(part, block: _Block, layout: _Layout, rows, columns) -> None:
       y = np.where(y > 0, y, np.nan) if block.decades else y
       alone = 'o' if np.sum(np.isfinite(y)) == 1 else None
       axes.plot(x, y, marker=alone, **layout.styles[name])
+      stays = block.start or row['verdict'] != 'diverged'
+      (setting if stays else others).append(y)
     if i % columns == 0:
       axes.set_ylabel(block.y_label)
     if i + columns >= len(layout.panels):
       axes.set_xlabel(block.x_label)
       axes.tick_params(labelbottom=True)
+  return setting or others
 
 
 def _in_order(frame: pd.DataFrame, layout: _Layout) -> list[tuple[str, Any]]:
@@ -264,35 +274,20 @@ def _in_order(frame: pd.DataFrame, layout: _Layout) -> list[tuple[str, Any]]:
   return [(name, named[name]) for name in layout.styles if name in named]
 
 
-def _set_scales(parts, blocks: list[_Block]) -> None:
+def _set_scales(parts, blocks: list[_Block], drawn) -> None:
   """Sets the scale of each block's panels; of one quantity, the same limits."""
   for name in {block.y_label for block in blocks}:
-    same = [
-      part
-      for part, block in zip(parts, blocks, strict=True)
-      if block.y_label == name
-    ]
-    decades = any(b.decades for b in blocks if b.y_label == name)
-    limits = np.array([a.dataLim.intervaly for part in same for a in part.axes])
-    limits = limits[np.isfinite(limits).all(axis=1)]
-    for part in same:
-      axes = part.axes[0]  # Whose scales and limits the others share.
+    same = [i for i, block in enumerate(blocks) if block.y_label == name]
+    decades = any(blocks[i].decades for i in same)
+    values = np.concatenate([y for i in same for y in drawn[i]])
+    values = values[np.isfinite(values)]
+    for i in same:
+      axes = parts[i].axes[0]  # Whose scales and limits the others share.
       axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=5))
       if not decades:
         axes.set_ylim(-0.03, 1.03)
-      elif len(limits):
-        high = limits.max()
-        if name == _LOSS:
-          high = min(high, max(_MOST_LOSS * _first(same), limits.min()))
-        _set_log_scale(axes, limits.min(), high)
-
-
-def _first(parts) -> float:
-  """The median of what the lines of some panels begin with."""
-  drawn = [line for part in parts for axes in part.axes for line in axes.lines]
-  first = np.array([line.get_ydata()[0] for line in drawn], float)
-  first = first[np.isfinite(first)]
-  return float(np.median(first)) if len(first) else math.inf
+      elif len(values):
+        _set_log_scale(axes, values.min(), values.max())
 
 
 def _set_log_scale(axes, low: float, high: float) -> None:

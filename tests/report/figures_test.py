@@ -77,16 +77,27 @@ class FiguresTest(parameterized.TestCase):
     self.assertEqual(start.get_yscale(), 'log')
     self.assertEqual(start.get_ylim(), end.get_ylim())
 
-  def test_a_loss_that_diverges_leaves_the_panel(self):
+  def test_what_diverged_leaves_the_panel(self):
     cells = [{'norm': norm} for norm in 'abc']
-    record = synthetic_record.make(cells, ['healthy'] * 3)
-    record['loss'].values[2] *= np.geomspace(1, 1e30, 40)
+    kinds = ['healthy', 'healthy', 'diverged']
+    record = synthetic_record.make(cells, kinds)
+    record['loss'].values[2, :13] = np.geomspace(2, 1e30, 13)
+    record['activation_std'].values[2, -4:, :] = 1e30
+    frame = _summary(record)
+    curves = figures.training_curves(record, frame)
+    profile = figures.activation_profile(record, frame)
+    for axes in (curves.axes[0], profile.axes[1]):
+      low, high = axes.get_ylim()
+      self.assertBetween(high, low, 1e3 * low)
+      lines = [line.get_ydata() for line in axes.lines]
+      self.assertGreater(np.nanmax(lines[2]), 1e29)
+      self.assertLess(np.max(lines[:2]), high)
+
+  def test_all_that_diverged_stay(self):
+    record = synthetic_record.make([{'norm': 'a'}], ['diverged'])
+    record['loss'].values[0, :13] = np.geomspace(2, 1e30, 13)
     figure = figures.training_curves(record, _summary(record))
-    others = record['loss'].values[:2]
-    low, high = figure.axes[0].get_ylim()
-    self.assertLess(low, others.min())
-    self.assertBetween(high, others.max(), 1e3 * others.max())
-    self.assertGreater(figure.axes[0].lines[2].get_ydata().max(), 1e20)
+    self.assertGreater(figure.axes[0].get_ylim()[1], 1e30)
 
   def test_shares_are_drawn_where_there_are_any(self):
     cells = [{'norm': norm} for norm in 'ab']
