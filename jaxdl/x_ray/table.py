@@ -11,8 +11,8 @@ from jaxdl.x_ray import selection
 Line = lines_lib.Line
 
 _GAP = '  '
+_LEAST_WIDTH = 40
 _LEAST_PATH = 14
-_LIKED_PATH = 30
 _DITTO = '"'
 
 
@@ -55,17 +55,15 @@ def render(lines: Sequence[Line], width: int, most: int) -> str:
   Raises:
     ValueError: if `width` or `most` is too small.
   """
-  if width < 40:
-    raise ValueError(
-      f'a table of {width} columns was asked for; give 40 or more'
-    )
+  if width < _LEAST_WIDTH:
+    raise ValueError(f'the table was given {width} columns; give 40 or more')
   chosen = selection.choose(lines, most)
   shown = [line for line in chosen if isinstance(line, lines_lib.Line)]
   verdicts = [_verdict(line) for line in shown]
   last = max(map(len, verdicts), default=0)
   last += len(_GAP) if last else 0
   kept = _fitting(columns(lines), shown, width - last)
-  sizes = [_size(column, shown) for column in kept]
+  sizes = _sizes(kept, shown)
   numbers = sum(sizes) + len(_GAP) * len(sizes)
   longest = max((len(line.name) for line in shown), default=0)
   path = max(min(longest, width - last - numbers), len('module'))
@@ -137,8 +135,17 @@ def _titles(kept: Sequence[Column], sizes: Sequence[int], path: int) -> str:
   return _GAP.join(['module'.ljust(path), *titles])
 
 
-def _size(column: Column, lines: Sequence[Line]) -> int:
-  return max(len(column.title), *(len(column.text(x)) for x in lines), 0)
+def _sizes(every: Sequence[Column], lines: Sequence[Line]) -> list[int]:
+  """Widths of columns; the first of a group has room for what that misses."""
+  sizes = [
+    max(len(column.title), *(len(column.text(line)) for line in lines), 0)
+    for column in every
+  ]
+  for group in dict.fromkeys(column.group for column in every):
+    members = [i for i, column in enumerate(every) if column.group == group]
+    taken = sum(sizes[i] + len(_GAP) for i in members) - len(_GAP)
+    sizes[members[0]] += max(len(group) - taken, 0)
+  return sizes
 
 
 def _fitting(
@@ -146,10 +153,9 @@ def _fitting(
 ) -> list[Column]:
   """Leaves out columns until the rest fits beside paths of a liked length."""
   longest = max((len(line.name) for line in lines), default=0)
-  path = max(min(longest, _LIKED_PATH), _LEAST_PATH)
+  path = min(longest, max(3 * width // 10, _LEAST_PATH))
   kept = list(every)
-  size = {column.title + column.group: _size(column, lines) for column in every}
-  taken = lambda: sum(len(_GAP) + size[c.title + c.group] for c in kept)
+  taken = lambda: sum(len(_GAP) + size for size in _sizes(kept, lines))
   while kept and path + taken() > width:
     kept.remove(max(kept, key=lambda column: column.rank))
   return kept
