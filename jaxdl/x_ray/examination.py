@@ -7,85 +7,23 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jaxdl.tracing import evaluation
+from jaxdl.tracing import jaxpr
 from jaxdl.tracing import parameters as parameters_lib
 from jaxdl.tracing import probing
 from jaxdl.tracing import sites
 from jaxdl.tracing import statistics
 from jaxdl.x_ray import adapters
 from jaxdl.x_ray import naming
+from jaxdl.x_ray.inspection import facts
+from jaxdl.x_ray.inspection import representation
+from jaxdl.x_ray.inspection import structure
+from jaxdl.x_ray.results import Examination as Examination
+from jaxdl.x_ray.results import Input as Input
+from jaxdl.x_ray.results import Moments as Moments
+from jaxdl.x_ray.results import Parameter as Parameter
+from jaxdl.x_ray.results import Row as Row
+import numpy as np
 import optax
-
-
-class Row(NamedTuple):
-  """A value between modules, in one iteration of the scans around it.
-
-  Attributes:
-    name: of the innermost module that it leaves: `encoder/blocks/3/mlp`; with
-      the iterations of scans behind it: `blocks/mlp[3]`.
-    modules: all that it leaves, innermost first.
-    shape: of the value.
-    dtype: of the value.
-    activation: the activation function that made it, or empty.
-    source: the line that made it: `model.py:42 attention`, or empty.
-    is_cut: whether all that comes before it acts on the loss through it alone.
-    parameters: positions of those that the module uses itself.
-    forward: its statistics; NaN where a branch was not taken.
-    backward: of the loss's derivative with respect to it.
-  """
-
-  name: str
-  modules: tuple[str, ...]
-  shape: tuple[int, ...]
-  dtype: str
-  activation: str
-  source: str
-  is_cut: bool
-  parameters: tuple[int, ...]
-  forward: statistics.Forward
-  backward: statistics.Backward
-
-
-class Parameter(NamedTuple):
-  """An array that is trained, and its gradient.
-
-  Attributes:
-    name: `encoder/blocks/3/mlp/kernel`.
-    shape: of the array.
-    dtype: of the array.
-    norm: its Euclidean norm.
-    gradient_norm: that of the gradient.
-    gradient_max_abs: largest magnitude in the gradient; NaN if any is NaN.
-    gradient_zero: share of the gradient that is exactly zero.
-    gradient_nonfinite: number of NaN and infinities in it.
-    update_ratio: the norm of the optimizer's update over `norm`; NaN where no
-      optimizer was given.
-  """
-
-  name: str
-  shape: tuple[int, ...]
-  dtype: str
-  norm: float
-  gradient_norm: float
-  gradient_max_abs: float
-  gradient_zero: float
-  gradient_nonfinite: float
-  update_ratio: float
-
-
-class Examination(NamedTuple):
-  """What was measured in one pass.
-
-  Attributes:
-    loss: its value.
-    rows: in the order in which the values are computed.
-    parameters: in the order of the model's leaves.
-    hidden: modules that could not be measured, and why.
-  """
-
-  loss: float
-  rows: tuple[Row, ...]
-  parameters: tuple[Parameter, ...]
-  hidden: Mapping[str, str]
 
 
 class Subject(NamedTuple):
@@ -96,12 +34,19 @@ class Subject(NamedTuple):
     args: further arguments of the loss.
     traced: the loss.
     has_aux: whether the loss returns `(scalar, aux)`.
+    structure: what its graph tells.
   """
 
   adapted: adapters.Adapted
   args: tuple[Any, ...]
   traced: probing.Traced
   has_aux: bool
+  structure: structure.Structure
+
+  @property
+  def sites(self) -> tuple[sites.Site, ...]:
+    """Where is measured: at the rows' sites, then at others."""
+    return self.traced.sites + self.structure.sites
 
 
 _WHOLE = '(model)'
@@ -132,7 +77,8 @@ def subject(
     adapted.loss, (adapted.params, adapted.rest, *args), {}
   )
   _check_scalar(traced, has_aux)
-  return Subject(adapted, args, traced, has_aux)
+  read = structure.structure(traced, len(adapted.params), len(adapted.rest))
+  return Subject(adapted, args, traced, has_aux, read)
 
 
 def examine(
@@ -163,11 +109,13 @@ class Measured(NamedTuple):
     loss: its value.
     profile: signals by scope.
     numbers: of each parameter, those of a `Parameter` in their order.
+    arguments: statistics of those that enter first layers, by key.
   """
 
   loss: jax.Array
   profile: Mapping[str, probing.Signal]
   numbers: list[tuple[jax.Array, ...]]
+  arguments: dict[int, statistics.Forward]
 
 
 def measuring(
@@ -186,11 +134,24 @@ def measuring(
 
   def measure(params, arrays, opt_state=None):
     value, (grads,), profile = probing.measure(
-      subject.traced, _taps, (params, arrays), {}, has_aux=subject.has_aux
+      subject.traced._replace(sites=subject.sites),
+      lambda found: structure.taps(found, subject.structure),
+      (params, arrays),
+      {},
+      has_aux=subject.has_aux,
     )
     loss = value[0] if subject.has_aux else value
     updates = _updates(optimizer, opt_state, grads, params)
-    return Measured(loss, profile, list(map(_numbers, params, grads, updates)))
+    given = [*params, *arrays]
+    return Measured(
+      loss,
+      profile,
+      list(map(_numbers, params, grads, updates)),
+      {
+        key: _statistics(given[i])
+        for key, i in subject.structure.arguments.items()
+      },
+    )
 
   return measure
 
@@ -214,27 +175,71 @@ def read(subject: Subject, measured: Measured) -> Examination:
   """
   adapted = subject.adapted
   graph = subject.traced.graph
-  uses = parameters_lib.uses(graph, range(len(adapted.params)))
+  parameters = range(len(adapted.params))
+  uses = parameters_lib.uses(graph, parameters)
   names = naming.Naming(uses, adapted.names)
+  if not jaxpr.has_scopes(graph):
+    uses = parameters_lib.uses(jaxpr.with_lines_as_scopes(graph), parameters)
   return Examination(
     loss=float(measured.loss),
     rows=tuple(_rows(subject.traced.sites, measured.profile, names, uses)),
     parameters=tuple(
-      Parameter(name, x.shape, str(x.dtype), *map(float, numbers))
-      for name, x, numbers in zip(
-        adapted.names, adapted.params, measured.numbers, strict=True
+      Parameter._make(
+        (name, x.shape, str(x.dtype), *map(float, numbers), obstacle)
+      )
+      for name, x, numbers, obstacle in zip(
+        adapted.names,
+        adapted.params,
+        measured.numbers,
+        subject.structure.obstacles,
+        strict=True,
       )
     ),
     hidden={
       names.module(scope): _WHY_HIDDEN[primitive]
       for scope, primitive in sites.hidden(graph).items()
     },
+    inputs=tuple(_inputs(subject, measured, names)),
+    moments=tuple(_moments(subject, measured, names)),
+    broadcasts=subject.structure.broadcasts,
   )
 
 
-def _taps(found: Sequence[sites.Site]) -> Mapping[str, probing.Taps]:
-  """One measurement a value, in the innermost scope that it leaves."""
-  return {site.paths[0]: probing.full(site) for site in found}
+def _inputs(
+  subject: Subject, measured: Measured, names: naming.Naming
+) -> Iterator[Input]:
+  avals = facts.avals(subject.traced.graph)
+  for key, scope in subject.structure.inputs.items():
+    found = structure.signal(measured.profile, subject.sites, key)
+    forward = found['value'] if found else measured.arguments.get(key)
+    if forward is not None:
+      # In a scan, of all its iterations.
+      largest = np.argmax(forward.rms)
+      forward = jax.tree.map(lambda x, i=largest: np.ravel(x)[i], forward)
+      aval = avals[key]
+      name = names.module(scope) or _WHOLE
+      yield Input(name, aval.shape, str(aval.dtype), forward)
+
+
+def _moments(
+  subject: Subject, measured: Measured, names: naming.Naming
+) -> Iterator[Moments]:
+  avals = facts.avals(subject.traced.graph)
+  for found in subject.structure.normalizations:
+    signal = structure.signal(measured.profile, subject.sites, found.key)
+    if signal:
+      yield Moments(
+        names.module(found.path) or _WHOLE,
+        found.source,
+        avals[found.key].shape,
+        found.axes,
+        float(np.max(signal['constant'])),
+      )
+
+
+def _statistics(x: jax.Array) -> statistics.Forward:
+  measure = statistics.forward()
+  return measure.finish(measure.reduce(x), x.shape)
 
 
 def _updates(
@@ -263,6 +268,7 @@ def _numbers(
     jnp.mean(gradient == 0),
     jnp.sum(~jnp.isfinite(gradient)),
     moved / norm,
+    representation.parallel(x, gradient),
   )
 
 
@@ -290,7 +296,9 @@ def _rows(
       site.source,
       site.is_cut,
       _used(site, uses),
-      *signal,
+      signal.forward['value'],
+      signal.backward,
+      signal.forward['representation'],
     )
 
 

@@ -6,8 +6,8 @@ from jaxdl.x_ray.diagnosis import path
 from jaxdl.x_ray.diagnosis import words
 from jaxdl.x_ray.diagnosis.suspicion import Suspicion
 from jaxdl.x_ray.diagnosis.thresholds import Thresholds
-from jaxdl.x_ray.examination import Examination
-from jaxdl.x_ray.examination import Row
+from jaxdl.x_ray.results import Examination
+from jaxdl.x_ray.results import Row
 
 _RECTIFYING = frozenset({'relu', 'relu6'})
 # By chance each unit of a ReLU is zero on one example in two. A layer of so
@@ -82,7 +82,28 @@ def saturated(
     _saturated(examination, i, row)
     for i, row in enumerate(examination.rows[:last])
     if row.forward.saturated >= thresholds.saturated
+  ] + [
+    _attending(examination, i, row)
+    for i, row in enumerate(examination.rows[:last])
+    if row.representation.concentrated >= thresholds.saturated
   ]
+
+
+def _attending(examination: Examination, index: int, row: Row) -> Suspicion:
+  return Suspicion(
+    'saturated',
+    row.name,
+    f'{words.percent(row.representation.concentrated)} of its queries have 99% '
+    f'of their mass on one of {row.shape[-1]} keys, where the slope of a '
+    'softmax is next to zero',
+    (
+      'divide the products of queries and keys by the root of the width of a '
+      'head (Vaswani et al., 2017)',
+      'initialize the kernels of queries and keys with a smaller gain, 1',
+      'normalize queries and keys over their width (Henry et al., 2020)',
+    ),
+    index,
+  )
 
 
 def _saturated(examination: Examination, index: int, row: Row) -> Suspicion:

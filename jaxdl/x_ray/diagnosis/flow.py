@@ -12,7 +12,7 @@ from jaxdl.x_ray.diagnosis import gain
 from jaxdl.x_ray.diagnosis import path
 from jaxdl.x_ray.diagnosis.suspicion import Suspicion
 from jaxdl.x_ray.diagnosis.thresholds import Thresholds
-from jaxdl.x_ray.examination import Examination
+from jaxdl.x_ray.results import Examination
 import numpy as np
 
 
@@ -28,6 +28,8 @@ def rule(examination: Examination, thresholds: Thresholds) -> list[Suspicion]:
   if len(rows) < 2:
     return []
   profile = path.log10([path.gradient_norm(row) for row in rows])
+  if not np.isfinite(profile).any():
+    return _overflowing(examination, layers, thresholds)
   trend = path.trend(rows, profile)
   sign = int(math.copysign(1, trend.decades))
   if abs(trend.decades) < thresholds.decades:
@@ -55,6 +57,29 @@ def rule(examination: Examination, thresholds: Thresholds) -> list[Suspicion]:
   return [
     Suspicion(verdict, examination.rows[index].name, evidence, remedies, index)
   ]
+
+
+def _overflowing(
+  examination: Examination, layers: list[int], thresholds: Thresholds
+) -> list[Suspicion]:
+  """Values that grow over depth until they, or the loss, are infinite."""
+  rows = [examination.rows[i] for i in layers]
+  profile = path.log10([path.value_norm(row) for row in rows])
+  trend = path.trend(rows, profile)
+  overflows = not math.isfinite(examination.loss)
+  if not overflows or -trend.decades < thresholds.decades:
+    return []
+  if -trend.rate <= thresholds.rate_errors * trend.error:
+    return []
+  row = rows[0]
+  evidence = (
+    f'the values grow by a factor of {10**-trend.rate:.3g} a layer until they '
+    'are infinite'
+  )
+  remedies = gain.remedies(
+    examination, layers[0], rows, 'exploding', trend._replace(rate=-trend.rate)
+  )
+  return [Suspicion('exploding', row.name, evidence, remedies, layers[0])]
 
 
 def _changes(profile: np.ndarray) -> np.ndarray:

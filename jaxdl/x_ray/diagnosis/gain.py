@@ -11,9 +11,9 @@ import math
 
 from jaxdl.x_ray.diagnosis import path
 from jaxdl.x_ray.diagnosis import words
-from jaxdl.x_ray.examination import Examination
-from jaxdl.x_ray.examination import Parameter
-from jaxdl.x_ray.examination import Row
+from jaxdl.x_ray.results import Examination
+from jaxdl.x_ray.results import Parameter
+from jaxdl.x_ray.results import Row
 
 _SQRT2 = (math.sqrt(2), 'sqrt(2) (He et al., 2015)')
 _TANH = (5 / 3, '5/3 (for tanh)')

@@ -3,13 +3,17 @@
 from collections.abc import Callable, Sequence
 
 from jaxdl.x_ray.diagnosis import activity
+from jaxdl.x_ray.diagnosis import batch
+from jaxdl.x_ray.diagnosis import connection
 from jaxdl.x_ray.diagnosis import finiteness
 from jaxdl.x_ray.diagnosis import flow
+from jaxdl.x_ray.diagnosis import initialization
+from jaxdl.x_ray.diagnosis import precision
 from jaxdl.x_ray.diagnosis import update
 from jaxdl.x_ray.diagnosis.suspicion import Suspicion
 from jaxdl.x_ray.diagnosis.thresholds import Thresholds
-from jaxdl.x_ray.examination import Examination
 from jaxdl.x_ray.finding import Finding
+from jaxdl.x_ray.results import Examination
 
 # From causes to symptoms: the order in which findings are told.
 VERDICTS = (
@@ -28,30 +32,37 @@ VERDICTS = (
   'diverging_update',
 )
 
-# What each verdict leaves behind it, none of which needs a remedy of its own.
-_EXPLAINS: dict[str, tuple[str, ...]] = {
-  'input_scale': ('saturated', 'diverging_update'),
-  'symmetric': ('dead', 'disconnected', 'vanishing', 'rank_collapse'),
-  'batch_norm_degenerate': (
-    'dead',
-    'exploding',
-    'disconnected',
-    'vanishing',
-    'rank_collapse',
-  ),
-  'dead': ('disconnected', 'vanishing', 'rank_collapse'),
-  'saturated': ('vanishing', 'disconnected', 'rank_collapse'),
+# What each verdict leaves behind it, none of which needs a remedy of its own:
+# in the rows behind the place where it starts, and before it or anywhere.
+_BEHIND: dict[str, tuple[str, ...]] = {
+  'symmetric': ('dead', 'batch_norm_degenerate', 'rank_collapse'),
+  'batch_norm_degenerate': ('dead', 'symmetric', 'rank_collapse'),
+  'dead': ('symmetric', 'batch_norm_degenerate', 'rank_collapse'),
+}
+_ANYWHERE: dict[str, tuple[str, ...]] = {
+  'input_scale': ('saturated', 'nonfinite', 'diverging_update'),
+  'symmetric': ('disconnected', 'vanishing', 'exploding'),
+  'batch_norm_degenerate': ('disconnected', 'vanishing', 'exploding'),
+  'dead': ('disconnected', 'vanishing', 'exploding'),
+  'saturated': ('vanishing', 'exploding', 'disconnected', 'rank_collapse'),
   'exploding': ('nonfinite', 'diverging_update'),
-  'nonfinite': ('underflow', 'disconnected', 'vanishing', 'diverging_update'),
+  'nonfinite': ('underflow', 'disconnected', 'diverging_update'),
   'underflow': ('disconnected', 'vanishing'),
   'vanishing': ('rank_collapse', 'underflow'),
 }
 
 _RULES: tuple[Callable[[Examination, Thresholds], list[Suspicion]], ...] = (
+  batch.shape_broadcast,
+  batch.input_scale,
+  batch.batch_norm,
+  initialization.symmetric,
+  initialization.rank_collapse,
   activity.dead,
   activity.saturated,
   flow.rule,
   finiteness.rule,
+  precision.rule,
+  connection.rule,
   update.rule,
 )
 
@@ -73,23 +84,30 @@ def diagnose(
   """
   suspicions = [s for rule in _RULES for s in rule(examination, thresholds)]
   suspicions.sort(key=lambda s: (VERDICTS.index(s.verdict), s.at))
-  causes: list[Suspicion] = []
-  symptoms: dict[int, list[Suspicion]] = {}
-  for suspicion in suspicions:
-    cause = _cause(suspicion, causes)
-    if cause is None:
-      causes.append(suspicion)
-    else:
-      symptoms.setdefault(cause, []).append(suspicion)
+  cause = [_cause(i, suspicions) for i in range(len(suspicions))]
   return tuple(
-    cause.finding(tuple(symptoms.get(i, ()))) for i, cause in enumerate(causes)
+    suspicion.finding([s for j, s in enumerate(suspicions) if cause[j] == i])
+    for i, suspicion in enumerate(suspicions)
+    if cause[i] is None
   )
 
 
-def _cause(suspicion: Suspicion, causes: Sequence[Suspicion]) -> int | None:
-  """The first of the causes that explains a suspicion; they come in order."""
-  for i, cause in enumerate(causes):
-    is_same = cause.verdict == suspicion.verdict
-    if is_same or suspicion.verdict in _EXPLAINS.get(cause.verdict, ()):
-      return i
+def _cause(index: int, suspicions: Sequence[Suspicion]) -> int | None:
+  """The one that explains a suspicion, and that nothing explains itself."""
+  for i in range(len(suspicions)):
+    if _explains(i, index, suspicions):
+      above = _cause(i, suspicions)
+      return i if above is None else above
   return None
+
+
+def _explains(a: int, b: int, suspicions: Sequence[Suspicion]) -> bool:
+  """Whether suspicion `a` explains `b`; they are in the order of `VERDICTS`."""
+  first, second = suspicions[a], suspicions[b]
+  if second.stands_alone:
+    return False
+  if first.verdict == second.verdict:
+    return a < b and not first.stands_alone
+  if second.verdict in _BEHIND.get(first.verdict, ()):
+    return (first.at, a) < (second.at, b)
+  return second.verdict in _ANYWHERE.get(first.verdict, ())

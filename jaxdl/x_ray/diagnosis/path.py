@@ -5,8 +5,8 @@ import math
 from typing import NamedTuple
 
 from jaxdl import evidence
-from jaxdl.x_ray.examination import Examination
-from jaxdl.x_ray.examination import Row
+from jaxdl.x_ray.results import Examination
+from jaxdl.x_ray.results import Row
 import numpy as np
 
 Array = np.ndarray
@@ -86,6 +86,15 @@ def gradient_norm(row: Row) -> float:
   return float(row.backward.rms) * math.sqrt(math.prod(row.shape))
 
 
+def value_norm(row: Row) -> float:
+  """Euclidean norm of a row's value.
+
+  Args:
+    row: that was measured.
+  """
+  return float(row.forward.rms) * math.sqrt(math.prod(row.shape))
+
+
 def log10(values: Sequence[float]) -> Array:
   """Logarithms, of zero minus infinity.
 
@@ -94,6 +103,28 @@ def log10(values: Sequence[float]) -> Array:
   """
   with np.errstate(divide='ignore', invalid='ignore'):
     return np.log10(np.asarray(values, float))
+
+
+def first_use(examination: Examination, parameter: int) -> int:
+  """The position of the first row that uses a parameter; -1 if none does.
+
+  Args:
+    examination: what was measured.
+    parameter: its position.
+  """
+  rows = enumerate(examination.rows)
+  return next((i for i, row in rows if parameter in row.parameters), -1)
+
+
+def first_named(examination: Examination, module: str) -> int:
+  """The position of the first row of a module; -1 if there is none.
+
+  Args:
+    examination: what was measured.
+    module: its name.
+  """
+  rows = enumerate(examination.rows)
+  return next((i for i, row in rows if module in row.modules), -1)
 
 
 def is_taken(row: Row) -> bool:

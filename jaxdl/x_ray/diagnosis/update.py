@@ -5,7 +5,7 @@ import math
 from jaxdl.x_ray.diagnosis import words
 from jaxdl.x_ray.diagnosis.suspicion import Suspicion
 from jaxdl.x_ray.diagnosis.thresholds import Thresholds
-from jaxdl.x_ray.examination import Examination
+from jaxdl.x_ray.results import Examination
 
 
 def rule(examination: Examination, thresholds: Thresholds) -> list[Suspicion]:

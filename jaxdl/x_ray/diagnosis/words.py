@@ -1,23 +1,25 @@
 """Numbers and names in words."""
 
 from collections.abc import Sequence
+from typing import Any
 
 
-def number(x: float) -> str:
+def number(x: Any) -> str:
   """Three digits, `1.25e-08` or `0.46`.
 
   Args:
-    x: any number.
+    x: any real number.
   """
-  return f'{x:.3g}'
+  return f'{float(x):.3g}'
 
 
-def percent(share: float) -> str:
+def percent(share: Any) -> str:
   """A share in per cent.
 
   Args:
     share: between 0 and 1.
   """
+  share = float(share)
   shown = f'{100 * share:.0f}'
   return f'{100 * share:.1f}%' if shown == '100' and share < 1 else f'{shown}%'
 
