@@ -13,8 +13,8 @@ from typing import Any
 import jax
 from jax.extend import core
 import jax.numpy as jnp
-from jaxdl.tracing import faults
 from jaxdl.tracing import jaxpr
+from jaxdl.tracing import judging
 from jaxdl.tracing import spots
 import numpy as np
 
@@ -114,7 +114,7 @@ def _derivative(forward: spots.Spot) -> jaxpr.Graph:
     for atom in operation.inputs
   ]
   (result,) = (avals[key] for key in operation.outputs)
-  inexact = [i for i, x in enumerate(operands) if faults.is_inexact(x)]
+  inexact = [i for i, x in enumerate(operands) if judging.is_inexact(x)]
 
   def pulled_back(*values):
     operands, cotangent = values[:-1], values[-1]

@@ -6,6 +6,7 @@ from jaxdl.tracing import culprit
 from jaxdl.tracing import derivatives
 from jaxdl.tracing import faults
 from jaxdl.tracing import hunting
+from jaxdl.tracing import judging
 from jaxdl.tracing import loops
 from jaxdl.tracing import spots
 from jaxdl.tracing.culprit import Culprit
@@ -121,7 +122,7 @@ def _operation(spot, here: faults.Seen, cause, context) -> Culprit:
     num_bad=int(at_fault.sum()),
     size=result.size,
     reason=reason,
-    is_constant=cause.bits & ~faults.CONSTANT == 0,
+    is_constant=cause.bits & ~judging.CONSTANT == 0,
   )
 
 
@@ -151,7 +152,7 @@ def _as_derivative(found: Culprit, origin, seen, cause) -> Culprit:
   reason = f'derivative of {operation.primitive.name}'
   computed = found.reason
   if len(origin.lengths) == len(cause.iteration):
-    here = _at(seen[faults.name(operation)], cause.iteration)
+    here = _at(seen[spots.name(operation)], cause.iteration)
     shape = here.results[0].shape
     is_same = len(shape) == len(found.first_bad) and found.size == np.prod(
       shape
@@ -170,7 +171,7 @@ def _first_nan(hunt, cause) -> spots.Spot | None:
   """The first operation that makes NaN of what is to blame."""
   later = []
   for name in cause.outcome.keys() & hunt.spots.keys() - {cause.name}:
-    where = hunt.first(name, cause.outcome[name] & faults.NAN)
+    where = hunt.first(name, cause.outcome[name] & judging.NAN)
     if where is not None:
       later.append((hunt.when(name, where), name))
   start = hunt.when(cause.name, cause.iteration)
@@ -179,12 +180,12 @@ def _first_nan(hunt, cause) -> spots.Spot | None:
 
 
 def _became(hunt, then, seen, cause, context) -> str:
-  name = faults.name(then.operation)
-  iteration = hunt.first(name, cause.outcome[name] & faults.NAN)
+  name = spots.name(then.operation)
+  iteration = hunt.first(name, cause.outcome[name] & judging.NAN)
   found = _operation(
     then,
     _at(seen[name], iteration),
-    cause._replace(name=name, iteration=iteration, bits=faults.NAN),
+    cause._replace(name=name, iteration=iteration, bits=judging.NAN),
     context,
   )
   if not any(x.nonfinite for x in found.inputs):
@@ -214,14 +215,14 @@ def _first(at_fault: Any) -> tuple[int, ...]:
 
 def _operands(operation, here, shape, index) -> tuple[culprit.Operand, ...]:
   """A summary of each; with the value at an index if that is what counts."""
-  is_elementwise = operation.primitive.name in faults.ELEMENTWISE
+  is_elementwise = operation.primitive.name in judging.ELEMENTWISE
 
   def summary(x):
     value = None
     if x is not None and x.shape == ():
       value = x[()]
     elif x is not None and is_elementwise and index:
-      if faults.broadcasts(x.shape, shape):
+      if judging.broadcasts(x.shape, shape):
         value = x[
           tuple(min(i, n - 1) for i, n in zip(index, x.shape, strict=True))
         ]

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import jax
 from jaxdl.tracing import faults
+from jaxdl.tracing import judging
 from jaxdl.tracing import spots
 from jaxdl.tracing.jaxpr import Graph
 import numpy as np
@@ -32,7 +33,7 @@ class Cause(NamedTuple):
   """What is to blame.
 
   Attributes:
-    name: of the operation, `faults.name`; or the key of an input.
+    name: of the operation, `spots.name`; or the key of an input.
     iteration: of the scans around it, outermost first: the first at fault.
     bits: what it does in all iterations.
     repaired: what else was at fault, and is repaired where it is seen alone.
@@ -55,7 +56,7 @@ class Hunt:
     self.graph = graph
     self.args = list(args)
     self.spots = spots.find(graph)
-    self._constants = faults.nonfinite_constants(graph)
+    self._constants = judging.nonfinite_constants(graph)
     self._suspects: frozenset[int] = frozenset()
     self._program = jax.jit(
       self._evaluate,
@@ -169,17 +170,17 @@ class Hunt:
   def _evaluate(self, args, constants, repairs, wanted, measured) -> faults.Run:
     graph = self.graph._replace(constants=constants)
     given = [
-      faults.repaired(value, faults.nonfinite(value), repairs[key])
-      if faults.is_inexact(value)
+      faults.repaired(value, judging.nonfinite(value), repairs[key])
+      if judging.is_inexact(value)
       else value
       for key, value in zip(graph.inputs, args, strict=True)
     ]
     question = faults.Question(repairs, self._constants, wanted, measured)
     run = faults.evaluate(graph, given, question)
     # The flags of the arguments as they were given.
-    flags = dict(zip(graph.inputs, map(faults.flag, args), strict=True))
+    flags = dict(zip(graph.inputs, map(judging.flag, args), strict=True))
     return run._replace(
-      outputs=list(map(faults.flag, run.outputs)), faults=run.faults | flags
+      outputs=list(map(judging.flag, run.outputs)), faults=run.faults | flags
     )
 
   def _next_fault(
@@ -191,7 +192,7 @@ class Hunt:
     self._suspect(self._suspicious(flags))
     while True:
       run = self._run(repaired)
-      for kinds in (faults.NAN | faults.INFINITY, faults.CONSTANT):
+      for kinds in (judging.NAN | judging.INFINITY, judging.CONSTANT):
         found = []
         for name in (allowed & run.faults.keys()) - repaired:
           where = self.first(name, run.faults[name] & kinds)
@@ -214,12 +215,12 @@ class Hunt:
     """
     at_fault, nans = set(), []
     for name, spot in self.spots.items():
-      if faults.inner_graphs(spot.operation):
+      if spots.inner_graphs(spot.operation):
         continue
-      bits = faults.by_flags(spot.operation, flags, self._constants)
+      bits = judging.by_flags(spot.operation, flags, self._constants)
       if np.any(bits):
         at_fault.add(name)
-      where = self.first(name, bits & faults.NAN)
+      where = self.first(name, bits & judging.NAN)
       if where is not None:
         nans.append(self.when(name, where))
     hiding = {
@@ -235,7 +236,7 @@ class Hunt:
     if name not in self.spots:
       return False
     operation = self.spots[name].operation
-    return faults.may_fault(operation) and any(
+    return judging.may_fault(operation) and any(
       np.any(flags[key]) for key in operation.outputs
     )
 

@@ -7,9 +7,9 @@ import jax
 from jax import lax
 import jax.numpy as jnp
 from jaxdl.tracing import evaluation
-from jaxdl.tracing import faults
 from jaxdl.tracing import hunting
 from jaxdl.tracing import jaxpr
+from jaxdl.tracing import judging
 from jaxdl.tracing import spots
 
 
@@ -85,7 +85,7 @@ def _spoiled(before, after):
   return jnp.stack(
     [
       _newly(jnp.isnan, x, y) | _newly(jnp.isinf, x, y)
-      if faults.is_inexact(y)
+      if judging.is_inexact(y)
       else jnp.zeros([], bool)
       for x, y in zip(before, after, strict=True)
     ]

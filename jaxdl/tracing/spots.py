@@ -3,10 +3,31 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from jaxdl.tracing import faults
 from jaxdl.tracing import jaxpr
 from jaxdl.tracing.jaxpr import Graph
 from jaxdl.tracing.jaxpr import Operation
+
+
+def name(operation: Operation) -> int:
+  """What an operation is known by: the key of its first result."""
+  return operation.outputs[0]
+
+
+def inner_graphs(operation: Operation) -> tuple[Graph, ...]:
+  """The graphs that an operation calls and that can be looked into."""
+  called = () if operation.called is None else (operation.called,)
+  return operation.bodies + called
+
+
+def names_within(graph: Graph) -> set[int]:
+  """The names of all operations of a graph and of the bodies below it."""
+  names: set[int] = set()
+  for operation in graph.operations:
+    if operation.outputs:
+      names.add(name(operation))
+    for body in inner_graphs(operation):
+      names |= names_within(body)
+  return names
 
 
 class Level(NamedTuple):
@@ -40,8 +61,8 @@ class Spot(NamedTuple):
 
   @property
   def name(self) -> int:
-    """What the operation is known by, `faults.name`."""
-    return faults.name(self.operation)
+    """What the operation is known by, `name`."""
+    return name(self.operation)
 
   @property
   def lengths(self) -> tuple[int, ...]:
@@ -81,7 +102,7 @@ def _find(graph: Graph, paths=(), levels=()) -> Iterator[Spot]:
       operation.params['length'] if is_scan else 0,
       is_scan and operation.params['reverse'],
     )
-    for body in faults.inner_graphs(operation):
+    for body in inner_graphs(operation):
       yield from _find(body, here, (*levels, level))
 
 
@@ -103,7 +124,7 @@ def _needed(graph: Graph, outputs: set[int]) -> tuple[set[int], set[int]]:
     wanted = {i for i, key in enumerate(operation.outputs) if key in keys}
     if not wanted:
       continue
-    names.add(faults.name(operation))
+    names.add(name(operation))
     inner, positions = _needed_inside(operation, wanted)
     names |= inner
     keys.update(
@@ -115,7 +136,7 @@ def _needed(graph: Graph, outputs: set[int]) -> tuple[set[int], set[int]]:
 
 
 def _needed_inside(operation, wanted: set[int]) -> tuple[set[int], set[int]]:
-  bodies = faults.inner_graphs(operation)
+  bodies = inner_graphs(operation)
   if not bodies:
     return set(), set(range(len(operation.inputs)))
   if operation.primitive.name == 'scan':
