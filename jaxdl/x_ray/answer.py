@@ -45,14 +45,21 @@ class Diagnosis(Sequence[Finding]):
     return len(self.findings)
 
   @property
+  def title(self) -> str:
+    """The diagnosis in a few words."""
+    if not self.findings:
+      return 'healthy'
+    first, *others = self.findings
+    place = f' at {first.where}' if first.where else ''
+    more = f'; {len(others)} more below' if others else ''
+    return f'{formatting.words(first.verdict)}{place}{more}'
+
+  @property
   def headline(self) -> str:
     """The diagnosis in one sentence."""
     if not self.findings:
       return 'Healthy: nothing that is known to stop training was found.'
-    first, *others = self.findings
-    place = f' at {first.where}' if first.where else ''
-    more = f'; {len(others)} more below' if others else ''
-    return f'{_capital(first.verdict)}{place}{more}'
+    return _capital(self.title)
 
   def to_text(self, width: int = _WIDTH) -> str:
     """Writes it in lines of at most `width` characters."""
@@ -101,8 +108,8 @@ def _finding_html(finding: Finding) -> str:
   cures = f'<p>Try, in this order:</p><ol>{remedies}</ol>' if remedies else ''
   where = f' <code>{html.escape(finding.where)}</code>' if finding.where else ''
   return (
-    f'<li><p><strong>{html.escape(_capital(finding.verdict))}</strong>{where}'
-    f'<br>{_prose(finding.evidence)}</p>{cures}</li>'
+    f'<li><p><strong>{html.escape(_capital(formatting.words(finding.verdict)))}</strong>{where}'
+    f'<br>{_prose(_capital(finding.evidence))}</p>{cures}</li>'
   )
 
 
@@ -112,9 +119,9 @@ def _prose(text: str) -> str:
 
 
 def _written(number: int, finding: Finding, width: int) -> str:
-  head = f'{number}. {_capital(finding.verdict)}'
+  head = f'{number}. {_capital(formatting.words(finding.verdict))}'
   head += f': {finding.where}' if finding.where else ''
-  parts = [head, _item('   ', finding.evidence, width)]
+  parts = [head, _item('   ', _capital(finding.evidence), width)]
   if finding.remedies:
     parts.append('   Try, in this order:')
     parts += [_item('   - ', remedy, width) for remedy in finding.remedies]
@@ -132,8 +139,8 @@ def _item(mark: str, text: str, width: int) -> str:
   )
 
 
-def _capital(verdict: str) -> str:
-  return (verdict[:1].upper() + verdict[1:]).replace('_', ' ')
+def _capital(text: str) -> str:
+  return text[:1].upper() + text[1:]
 
 
 def _decades(cuts: Sequence[lines_lib.Line]) -> str:

@@ -238,16 +238,20 @@ def _mark(every: Sequence[axes_lib.Axes], lines: Sequence[Line]) -> None:
     if line.verdict:
       named.setdefault(line.verdict, i)
   handles = [
-    artists.Line2D([], [], color=_FLAGGED, alpha=0.3, linewidth=7, label=text)
-    for text in (
-      f'{verdict}: {formatting.shortened(lines[i].name, _LONGEST_LABEL)}'
-      for verdict, i in named.items()
+    artists.Line2D(
+      [], [], color=_FLAGGED, alpha=0.3, linewidth=7, label=_key(lines[i])
     )
+    for i in named.values()
   ]
   if handles:
     every[0].figure.legend(
       handles=handles, loc='outside upper left', ncols=2, fontsize=9
     )
+
+
+def _key(line: Line) -> str:
+  name = formatting.shortened(line.name, _LONGEST_LABEL)
+  return f'{formatting.words(line.verdict)}: {name}'
 
 
 def _spans(lines: Sequence[Line]) -> Iterator[tuple[int, int]]:

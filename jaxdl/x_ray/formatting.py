@@ -70,3 +70,8 @@ def shortened(path: str, width: int) -> str:
 def count(n: int, noun: str) -> str:
   """Writes a number of things: `1 module`, `12,345 parameters`."""
   return f'{n:,} {noun}' if n == 1 else f'{n:,} {noun}s'
+
+
+def words(name: str) -> str:
+  """Writes a name as words: `batch norm degenerate`."""
+  return name.replace('_', ' ')

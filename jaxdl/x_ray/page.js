@@ -82,8 +82,8 @@ function choose(index) {
 
 // The picture: panels over depth, drawn anew at each width.
 
-const LEFT = 46, RIGHT = 8, HEIGHT = 130, TITLE = 22, BELOW = 10;
-const LABEL_EVERY = 13, LABEL_HEIGHT = 160, MOST_TICKS = 5;
+const LEFT = 46, RIGHT = 8, HEIGHT = 130, TITLE = 26, BELOW = 10;
+const LABEL_EVERY = 13, LABEL_LETTER = 6.4, MOST_TICKS = 5;
 const n = DATA.names.length;
 let width = 0, cursor = null, chosen = -1;
 
@@ -146,7 +146,13 @@ function drawSeries(svg, series, panel, {low, high, of}, top) {
 function drawPanel(svg, panel, top) {
   const range = scale(panel);
   const base = top + HEIGHT;
-  svg.append(node('text', {class: 'title', x: 2, y: top - 7}, panel.title));
+  svg.append(node('text', {class: 'title', x: 2, y: top - 9}, panel.title));
+  panel.series.forEach(({title, colour}, i) => {
+    if (panel.series.length > 1) {
+      svg.append(node('text', {x: width - RIGHT - 78 * i, y: top - 9,
+        'text-anchor': 'end', style: `fill: var(--${colour})`}, `● ${title}`));
+    }
+  });
   for (const [at, text] of ticks(range, panel.log)) {
     const y = base - HEIGHT * (at - range.low) / (range.high - range.low);
     svg.append(
@@ -166,6 +172,7 @@ function drawPanel(svg, panel, top) {
 }
 
 function drawLabels(svg, top) {
+  let longest = 0;
   const apart = Math.max(Math.ceil(LABEL_EVERY * n / (width - LEFT - RIGHT)), 1);
   const labelled = [];
   const wanted = i => DATA.verdicts[i] ? 0 : i % (n - 1 || 1) ? 2 : 1;
@@ -174,24 +181,25 @@ function drawLabels(svg, top) {
   for (const i of order) {
     if (labelled.some(j => Math.abs(i - j) < apart)) continue;
     labelled.push(i);
+    longest = Math.max(longest, DATA.labels[i].length);
     svg.append(node('text', {
       class: DATA.verdicts[i] ? 'label flagged' : 'label',
       'text-anchor': 'end',
       transform: `translate(${across(i) + 3} ${top + 6}) rotate(-90)`,
     }, DATA.labels[i]));
   }
+  return longest * LABEL_LETTER;
 }
 
 function draw() {
   const picture = byId('picture');
   width = Math.max(picture.clientWidth, 280);
   const each = TITLE + HEIGHT + BELOW;
-  const height = each * DATA.panels.length + LABEL_HEIGHT;
-  const svg = node('svg', {viewBox: `0 0 ${width} ${height}`,
-    'aria-hidden': 'true'});
+  const svg = node('svg', {'aria-hidden': 'true'});
   DATA.panels.forEach((panel, i) => drawPanel(svg, panel, i * each + TITLE));
   const bottom = each * DATA.panels.length;
-  drawLabels(svg, bottom - BELOW);
+  const height = bottom + drawLabels(svg, bottom - BELOW);
+  svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
   cursor = node('line', {class: 'cursor', y1: TITLE, y2: bottom - BELOW,
     visibility: 'hidden'});
   svg.append(cursor);

@@ -56,14 +56,14 @@ def render(
   Returns:
     The HTML of the page.
   """
-  columns = table.columns(lines)
+  columns, flags = table.columns(lines), any(x.verdict for x in lines)
   parts = {
-    'title': f'X-ray: {html.escape(diagnosis.headline)}',
+    'title': html.escape(f'X-ray: {diagnosis.title}'),
     'summary': html.escape(summary),
     'diagnosis': answer.to_html(diagnosis),
     'style': _read('report/page.css') + _read('x_ray/page.css'),
-    'head': _head(columns),
-    'body': ''.join(_row(line, columns) for line in lines),
+    'head': _head(columns, flags),
+    'body': ''.join(_row(line, columns, flags) for line in lines),
     'explanations': ''.join(map(_explanation, columns)),
     'settings': _settings(lines),
     'data': to_json(_data(lines)),
@@ -84,9 +84,9 @@ def fragment(
     lines: all that was measured.
     most: number of rows to show.
   """
-  columns = table.columns(lines)
+  columns, flags = table.columns(lines), any(x.verdict for x in lines)
   body = ''.join(
-    _row(line, columns)
+    _row(line, columns, flags)
     if isinstance(line, lines_lib.Line)
     else _rest(line, len(columns))
     for line in selection.choose(lines, most)
@@ -94,7 +94,7 @@ def fragment(
   head = f'<p>{html.escape(summary)}</p>{answer.to_html(diagnosis)}'
   return (
     f'<div class="jaxdl"><style>{_FRAGMENT_STYLE}</style>{head}'
-    f'{_picture(lines)}<table><thead><tr>{_head(columns)}</tr></thead>'
+    f'{_picture(lines)}<table><thead><tr>{_head(columns, flags)}</tr></thead>'
     f'<tbody>{body}</tbody></table></div>'
   )
 
@@ -137,6 +137,7 @@ def _data(lines: Sequence[Line]) -> Mapping[str, Any]:
         'log': panel.is_log,
         'series': [
           {
+            'title': panel.names[name],
             'colour': _COLOURS[name],
             'joined': name in figure.JOINED,
             'values': [_plain(figure.value(line, name)) for line in lines],
@@ -154,7 +155,7 @@ def _plain(x: float | None) -> float | str | None:
   return x if x is None or math.isfinite(x) else str(x)
 
 
-def _head(columns: Iterable[table.Column]) -> str:
+def _head(columns: Iterable[table.Column], flags: bool) -> str:
   return ''.join(
     f'<th scope="col" data-kind="{kind}" data-title="{html.escape(title)}" '
     f'class="{"" if kind == "number" else "left"}">'
@@ -162,7 +163,7 @@ def _head(columns: Iterable[table.Column]) -> str:
     '</button></th>'
     for title, why, kind in (
       ('module', 'In which the value is made.', 'text'),
-      ('verdict', 'What starts here.', 'text'),
+      *([('verdict', 'What starts here.', 'text')] if flags else []),
       *((_title(c), c.explanation, 'number') for c in columns),
       ('shape', 'Of the value.', 'text'),
       ('source', 'The line of the program.', 'text'),
@@ -170,16 +171,18 @@ def _head(columns: Iterable[table.Column]) -> str:
   )
 
 
-def _row(line: Line, columns: Iterable[table.Column]) -> str:
+def _row(line: Line, columns: Iterable[table.Column], flags: bool) -> str:
   """Numbers as they are for sorting, and with three digits to be read."""
   cells = ''.join(_cell(line, column) for column in columns)
-  verdict = html.escape(line.verdict)
+  verdict = html.escape(formatting.words(line.verdict))
   shape = '×'.join(map(str, line.shape))
   note = line.note or ' '.join(filter(None, (shape, line.dtype)))
+  # A long path is broken behind a slash.
+  name = html.escape(line.name).replace('/', '/<wbr>')
+  flag = f'<td class="left flagged">{verdict}</td>' if flags else ''
   return (
     f'<tr data-verdict="{verdict}"><th scope="row" class="left">'
-    f'<code>{html.escape(line.name)}</code></th>'
-    f'<td class="left flagged">{verdict}</td>{cells}'
+    f'<code>{name}</code></th>{flag}{cells}'
     f'<td class="left place">{html.escape(note)}</td>'
     f'<td class="left place">{html.escape(line.source)}</td></tr>'
   )

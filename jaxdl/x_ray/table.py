@@ -162,7 +162,7 @@ def _fitting(
 
 
 def _verdict(line: Line) -> str:
-  return f'← {line.verdict}' if line.verdict else ''
+  return f'← {formatting.words(line.verdict)}' if line.verdict else ''
 
 
 def _number(name: str) -> Callable[[Line], str]:

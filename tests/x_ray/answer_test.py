@@ -11,7 +11,7 @@ import optax
 _VANISHING = finding.Finding(
   'vanishing', 'blocks/3', 'the gradient loses 7 decades ' * 5, ('normalize',)
 )
-_MARKUP = finding.Finding('dead', '<b>', '`<i>` & "quotes"', ('<script>',))
+_MARKUP = finding.Finding('dead_<u>', '<b>', '`<i>` & "quotes"', ('<script>',))
 
 
 def _loss(params, x):
@@ -50,8 +50,10 @@ class DiagnosisTest(absltest.TestCase):
 
   def test_prints_numbered_findings_with_what_to_try(self):
     text = str(answer.Diagnosis(self.examined, [_VANISHING, _MARKUP]))
-    self.assertStartsWith(text, '1. Vanishing: blocks/3\n   the gradient')
-    self.assertIn('\n   Try, in this order:\n   - normalize\n\n2. Dead', text)
+    self.assertStartsWith(text, '1. Vanishing: blocks/3\n   The gradient')
+    self.assertIn(
+      '\n   Try, in this order:\n   - normalize\n\n2. Dead <u>', text
+    )
     self.assertLessEqual(max(map(len, text.splitlines())), 80)
 
   def test_says_it_in_one_sentence(self):
@@ -69,7 +71,7 @@ class DiagnosisTest(absltest.TestCase):
 
   def test_html_escapes_all(self):
     text = answer.to_html(answer.Diagnosis(self.examined, [_MARKUP]))
-    for tag in ('<b>', '<i>', '<script>'):
+    for tag in ('<b>', '<i>', '<u>', '<script>'):
       self.assertNotIn(tag, text)
     self.assertIn('<code>&lt;i&gt;</code> &amp; &quot;quotes&quot;', text)
     healthy = answer.Diagnosis(self.examined, [])
