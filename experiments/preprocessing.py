@@ -37,7 +37,6 @@ from absl import flags
 from experiments import command_line
 from experiments import help_texts
 from experiments import list_flags
-from experiments import output
 from experiments import training
 from experiments import treatments
 
@@ -162,7 +161,6 @@ def _report(out: pathlib.Path, names: Sequence[str]) -> None:
   from jaxdl.report import comparison
   from jaxdl.report import panels
   from jaxdl.report import preprocessing as report
-  import rich.console
 
   target_loss = treatments.TARGET_LOSS.value
   records = {name: sweep.open_record(out / name).load() for name in names}
@@ -173,22 +171,19 @@ def _report(out: pathlib.Path, names: Sequence[str]) -> None:
   for column in numbers[names[0]]:
     frame[column] = [numbers[name][column] for name in frame[report.AXIS]]
   chosen = comparison.best(frame, report.AXIS)
-  console = rich.console.Console()
-  console.print()
-  comparison.show(
-    report.table(chosen, target_loss, training.NUM_STEPS.value),
-    report.verdict(frame, chosen, target_loss),
-    console,
-    report.LEFT_OUT_FIRST,
-  )
   eigenvalues = {name: values for name, (_, values) in measured.items()}
-  figure = panels.draw(
-    report.figure_panels(record, frame, chosen, eigenvalues),
-    [report.name(name) for name in names],
+  treatments.publish(
+    'preprocessing',
+    out,
+    report=report,
+    chosen=chosen,
+    sentences=report.verdict(frame, chosen, target_loss),
+    frame=frame,
+    figure=panels.draw(
+      report.figure_panels(record, frame, chosen, eigenvalues),
+      [report.name(name) for name in names],
+    ),
   )
-  comparison.write(out, 'preprocessing', frame, figure)
-  path = output.shown(out / 'preprocessing.png')
-  training.say(console, f'\nFigure: {path}  (records and table beside it)')
 
 
 def _conditioning(name: str) -> tuple[dict[str, float], Any]:

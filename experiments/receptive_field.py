@@ -37,7 +37,10 @@ from experiments import output
 
 _ALL = 'all'
 _NUM_PANELS = 3
-_MOST_AT_ONCE = 4  # Models measured side by side: what each takes adds up.
+# Models are measured side by side, as many as fit: at 224 pixels the largest,
+# VGG and ResNets of 100 layers, take some 2.5 GiB each while they are measured.
+_MOST_AT_ONCE = 4
+_BYTES_OF_ONE = 3 * 2**30
 _OF_ONE = tuple(f'receptive_field.{suffix}' for suffix in ('csv', 'png', 'svg'))
 _OF_SEVERAL = tuple(f'models.{suffix}' for suffix in ('csv', 'png', 'svg'))
 
@@ -268,8 +271,7 @@ def _compare(names: Sequence[str], in_shape: Any, out: pathlib.Path) -> None:
   from experiments import field_figures
 
   found: list[dict[str, Any]] = []
-  at_once = min(command_line.usable_cores(), _MOST_AT_ONCE)
-  with futures.ThreadPoolExecutor(at_once) as pool:
+  with futures.ThreadPoolExecutor(_at_once()) as pool:
     measured = pool.map(lambda name: _numbers(name, in_shape), names)
     for done, (name, numbers) in enumerate(zip(names, measured, strict=True)):
       if isinstance(numbers, _LeftOut):
@@ -287,6 +289,15 @@ def _compare(names: Sequence[str], in_shape: Any, out: pathlib.Path) -> None:
   writer.writerows(found)
   figure = field_figures.draw_models(found)
   _write(out, _OF_SEVERAL, table.getvalue(), figure)
+
+
+def _at_once() -> int:
+  """Returns how many models the cores, and the memory, are enough for."""
+  import jax
+  from jaxdl import sweep
+
+  fitting = sweep.available_memory(jax.devices()[0]) // _BYTES_OF_ONE
+  return max(1, min(command_line.usable_cores(), fitting, _MOST_AT_ONCE))
 
 
 def _numbers(

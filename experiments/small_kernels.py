@@ -32,7 +32,6 @@ from typing import Any, NamedTuple
 
 from absl import flags
 from experiments import command_line
-from experiments import output
 from experiments import training
 from experiments import treatments
 
@@ -154,16 +153,12 @@ def _sizes(kind: str) -> tuple[int, ...]:
 
 def _choices(static: Static, dynamic: Mapping[str, Any]) -> dict[str, Any]:
   """Returns what `kernel_stack.features` takes, and checks it."""
+  from jaxdl import laboratory
   from jaxdl import layers
   from jaxdl.layers import initializers
   from jaxdl.models import kernel_stack
 
-  prefix = 'activation.'
-  numbers = {
-    name.removeprefix(prefix): value
-    for name, value in dynamic.items()
-    if name.startswith(prefix)
-  }
+  numbers = laboratory.numbers('activation', dynamic)
   choices = {
     'kernels': static.kernels,
     'blocks': static.blocks,
@@ -210,11 +205,11 @@ def _report(plan: Any, out: pathlib.Path) -> None:
   from jaxdl.report import comparison
   from jaxdl.report import panels
   from jaxdl.report import small_kernels as report
-  import rich.console
 
   record = sweep.open_record(out).load()
-  target_loss = treatments.TARGET_LOSS.value
-  frame = comparison.summary(record, diagnosis.diagnose(record), target_loss)
+  frame = comparison.summary(
+    record, diagnosis.diagnose(record), treatments.TARGET_LOSS.value
+  )
   models = _models(plan)
   seen = {kind: _effective_field(*model) for kind, model in models.items()}
   numbers = _numbers(models)
@@ -224,20 +219,16 @@ def _report(plan: Any, out: pathlib.Path) -> None:
     frame[column] = [numbers[kind][column] for kind in frame[report.AXIS]]
   best = comparison.best(frame, report.AXIS).set_index(report.AXIS)
   chosen = best.loc[_KERNELS.value].reset_index()
-  console = rich.console.Console()
-  console.print()
-  comparison.show(
-    report.table(chosen, target_loss, training.NUM_STEPS.value),
-    report.verdict(chosen),
-    console,
-    report.LEFT_OUT_FIRST,
-  )
   found = report.figure_panels(record, chosen, seen)
-  comparison.write(
-    out, 'small_kernels', frame, panels.draw(found, _KERNELS.value)
+  treatments.publish(
+    'small_kernels',
+    out,
+    report=report,
+    chosen=chosen,
+    sentences=report.verdict(chosen),
+    frame=frame,
+    figure=panels.draw(found, _KERNELS.value),
   )
-  path = output.shown(out / 'small_kernels.png')
-  training.say(console, f'\nFigure: {path}  (record and table beside it)')
 
 
 def _models(plan: Any) -> dict[str, tuple[Static, dict[str, float]]]:

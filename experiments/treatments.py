@@ -6,11 +6,13 @@ An experiment sets its own defaults of these flags.
 """
 
 from collections.abc import Mapping, Sequence
+import pathlib
 from typing import Any
 
 from absl import flags
 from experiments import help_texts
 from experiments import list_flags
+from experiments import output
 from experiments import training
 
 LEARNING_RATE = flags.DEFINE_list(
@@ -61,3 +63,36 @@ def axes(
     'learning_rate': list_flags.numbers(LEARNING_RATE, float),
     'seed': list(range(training.NUM_SEEDS.value)),
   }
+
+
+def publish(
+  name: str,
+  out: pathlib.Path,
+  *,
+  report: Any,
+  chosen: Any,
+  sentences: Sequence[str],
+  frame: Any,
+  figure: Any,
+) -> None:
+  """Prints the table and what it says, writes the files, and says where.
+
+  Args:
+    name: of the experiment, and of its files.
+    out: the folder of the study.
+    report: the module of `jaxdl.report` that makes the table.
+    chosen: the rows of the table.
+    sentences: what the numbers say.
+    frame: every row, for the file.
+    figure: the figure.
+  """
+  from jaxdl.report import comparison
+  import rich.console
+
+  console = rich.console.Console()
+  console.print()
+  table = report.table(chosen, TARGET_LOSS.value, training.NUM_STEPS.value)
+  comparison.show(table, sentences, console, report.LEFT_OUT_FIRST)
+  comparison.write(out, name, frame, figure)
+  path = output.shown(out / f'{name}.png')
+  training.say(console, f'\nFigure: {path}  (records and table beside it)')

@@ -16,6 +16,7 @@ from jaxdl.laboratory.completion import sized_models
 from jaxdl.laboratory.networks import batches
 from jaxdl.laboratory.networks import builder
 from jaxdl.laboratory.networks import model
+from jaxdl.laboratory.networks import numbers
 
 __all__ = [
   'COMPUTE_DTYPES',
@@ -28,6 +29,7 @@ __all__ = [
   'distinct',
   'layer_names',
   'model',
+  'numbers',
   'sized_models',
   'split',
 ]

@@ -1,6 +1,6 @@
 """The network of a cell, and the experiment that trains it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import functools
 from typing import Any
 
@@ -95,7 +95,7 @@ def model(
     static.model,
     num_classes=num_classes,
     activation=layers.activation(
-      static.activation, **_numbers('activation', dynamic)
+      static.activation, **numbers('activation', dynamic)
     ),
     norm=static.norm,
     shortcut=static.shortcut,
@@ -106,14 +106,20 @@ def model(
       else initializers.zeros()
     ),
     **(sizes if axes.takes_sizes(static.model) else {}),
-    **_numbers('shortcut', dynamic),
+    **numbers('shortcut', dynamic),
   )
   if static.compute_dtype == 'float32':
     return net
   return layers.in_dtype(net, static.compute_dtype)
 
 
-def _numbers(axis: str, dynamic: sweep.experiment.Dynamic) -> dict[str, Any]:
+def numbers(axis: str, dynamic: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns the numbers that belong to the choice on an axis, by their names.
+
+  Args:
+    axis: such as `activation`.
+    dynamic: the dynamic part of a cell; may be traced.
+  """
   prefix = f'{axis}.'
   return {
     name.removeprefix(prefix): value
@@ -134,7 +140,7 @@ def _measure(
   """Measures activations; saturation is nearness to their flat ends."""
   described = activations.get(static.activation)
   return statistics.forward(
-    described.flat_ends(**_numbers('activation', dynamic))
+    described.flat_ends(**numbers('activation', dynamic))
   )
 
 
@@ -143,7 +149,7 @@ def _update(
 ) -> training.Update:
   rate = dynamic['learning_rate']
   make = functools.partial(training.optimizer.get(static.optimizer), rate)
-  optimizer = make(**_numbers('optimizer', dynamic))
+  optimizer = make(**numbers('optimizer', dynamic))
   if static.decays:
     optimizer = training.optimizer.with_weight_decay(
       optimizer, dynamic['weight_decay']

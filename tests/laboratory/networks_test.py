@@ -84,6 +84,16 @@ class BuilderTest(parameterized.TestCase):
     np.testing.assert_allclose(w.std() * math.sqrt(100), std, rtol=0.02)
 
 
+class NumbersTest(parameterized.TestCase):
+  def test_are_those_of_the_axis(self):
+    cell = _cell(activation='elu:0.5', shortcut='identity:0.25')
+    _, dynamic = laboratory.split(cell)
+    self.assertEqual(networks.numbers('activation', dynamic), {'alpha': 0.5})
+    self.assertEqual(
+      networks.numbers('shortcut', dynamic), {'residual_scale': 0.25}
+    )
+
+
 class BatchesTest(parameterized.TestCase):
   def test_cells_of_one_seed_see_the_same_batches(self):
     indices = networks.batches(50)
