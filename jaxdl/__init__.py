@@ -27,6 +27,7 @@ if TYPE_CHECKING:
   from jaxdl.geometry import summary as summary
   from jaxdl.tracing import log_cotangent_profile as log_cotangent_profile
   from jaxdl.tracing import probe as probe
+  from jaxdl.x_ray import watch as watch
   from jaxdl.x_ray import xray as xray
 
 __version__ = '0.1.0'
@@ -39,6 +40,7 @@ _FUNCTIONS = {
   'probe': 'jaxdl.tracing',
   'receptive_field': 'jaxdl.geometry',
   'summary': 'jaxdl.geometry',
+  'watch': 'jaxdl.x_ray',
   'xray': 'jaxdl.x_ray',
 }
 

@@ -9,3 +9,6 @@ from jaxdl.x_ray.examination import subject as subject
 from jaxdl.x_ray.finding import Finding as Finding
 from jaxdl.x_ray.report import Report as Report
 from jaxdl.x_ray.report import xray as xray
+from jaxdl.x_ray.watching import TrainingWarning as TrainingWarning
+from jaxdl.x_ray.watching import watch as watch
+from jaxdl.x_ray.watching import WatchWarning as WatchWarning
