@@ -6,10 +6,10 @@ import math
 import re
 import textwrap
 
-from jaxdl.x_ray import examination as examination_lib
 from jaxdl.x_ray import finding as finding_lib
 from jaxdl.x_ray import formatting
 from jaxdl.x_ray import lines as lines_lib
+from jaxdl.x_ray import results
 
 Finding = finding_lib.Finding
 
@@ -29,7 +29,7 @@ class Diagnosis(Sequence[Finding]):
 
   def __init__(
     self,
-    examination: examination_lib.Examination,
+    examination: results.Examination,
     findings: Sequence[Finding],
   ):
     self.findings = tuple(findings)
@@ -80,7 +80,7 @@ class Diagnosis(Sequence[Finding]):
     return to_html(self)
 
 
-def health(examination: examination_lib.Examination) -> tuple[str, ...]:
+def health(examination: results.Examination) -> tuple[str, ...]:
   """The numbers by which a model is healthy, a sentence each."""
   lines = lines_lib.of(examination)
   values = [line for line in lines if line.kind == 'value']
@@ -182,14 +182,12 @@ def _shares(values: Sequence[lines_lib.Line]) -> str:
   return f'Activations: {", ".join(parts)}.' if parts else ''
 
 
-def _gradients(parameters: Sequence[examination_lib.Parameter]) -> str:
+def _gradients(parameters: Sequence[results.Parameter]) -> str:
   zero = sum(p.gradient_zero == 1 for p in parameters)
   nonfinite = sum(p.gradient_nonfinite > 0 for p in parameters)
   total = formatting.count(len(parameters), 'parameter array')
   if not zero and not nonfinite:
-    return (
-      f'Gradients: finite, and above zero, for {total} of {len(parameters)}.'
-    )
+    return f'Gradients: finite, and not all zero, in each of {total}.'
   return (
     f'Gradients: of {total}, {zero} without any and {nonfinite} with one that '
     'is not finite.'

@@ -6,9 +6,9 @@ import json
 import platform
 
 import jaxdl
-from jaxdl.x_ray import examination as examination_lib
 from jaxdl.x_ray import finding as finding_lib
 from jaxdl.x_ray import lines as lines_lib
+from jaxdl.x_ray import results
 import numpy as np
 import xarray as xr
 
@@ -35,7 +35,7 @@ _LIBRARIES = ('jax', 'jaxlib', 'numpy', 'flax', 'equinox', 'dm-haiku')
 
 
 def make(
-  examination: examination_lib.Examination,
+  examination: results.Examination,
   findings: Sequence[finding_lib.Finding] = (),
 ) -> xr.Dataset:
   """Makes a dataset of all that was measured.

@@ -70,13 +70,13 @@ PANELS = (
     True,
   ),
   Panel(
-    'Share of dead units, and of saturated activations',
-    {'dead': 'dead', 'saturated': 'saturated'},
+    'Activations: shares',
+    {'dead': 'dead units', 'saturated': 'saturated'},
     False,
   ),
   Panel(
-    'Parameters: norm, and norm of the gradient',
-    {'gradient_norm': 'gradient', 'parameter_norm': 'parameters'},
+    'Parameters: norms',
+    {'gradient_norm': 'gradients', 'parameter_norm': 'parameters'},
     True,
   ),
 )
@@ -185,7 +185,7 @@ def _draw(
     is_joined = name in JOINED
     cuts = [i for i, line in enumerate(lines) if line.is_cut and is_joined]
     _plot(axes, values, cuts, _COLOURS[name], panel.names[name])
-  if len(names) > 1:
+  if len(panel.names) > 1:
     axes.legend(
       loc='lower right', bbox_to_anchor=(1, 1), ncols=len(names), borderpad=0
     )

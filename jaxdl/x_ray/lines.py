@@ -5,8 +5,8 @@ import math
 import re
 from typing import NamedTuple
 
-from jaxdl.x_ray import examination as examination_lib
 from jaxdl.x_ray import finding as finding_lib
+from jaxdl.x_ray import results
 
 _TIME_AND_ITERATIONS = re.compile(r'(#\d+)?(\[\d+\])*$')
 
@@ -76,7 +76,7 @@ class Line(NamedTuple):
 
 
 def of(
-  examination: examination_lib.Examination,
+  examination: results.Examination,
   findings: Sequence[finding_lib.Finding] = (),
 ) -> tuple[Line, ...]:
   """Lists values in order of depth, parameters apart, and what is hidden.
@@ -94,7 +94,7 @@ def of(
   return tuple(lines)
 
 
-def reference(rows: Sequence[examination_lib.Row]) -> float:
+def reference(rows: Sequence[results.Row]) -> float:
   """The cotangent's rms at the last cut that is no scalar.
 
   A scalar, as the loss itself, has a derivative of another scale: that of a
@@ -113,7 +113,7 @@ def decades(rms: float, base: float) -> float:
   return math.log10(rms) - math.log10(base) if rms > 0 else -math.inf
 
 
-def _unmarked(examination: examination_lib.Examination) -> list[Line]:
+def _unmarked(examination: results.Examination) -> list[Line]:
   base = reference(examination.rows)
   shown: set[tuple[int, ...]] = set()
   lines = []
@@ -133,7 +133,7 @@ def _unmarked(examination: examination_lib.Examination) -> list[Line]:
   return lines
 
 
-def _value(row: examination_lib.Row, base: float) -> Line:
+def _value(row: results.Row, base: float) -> Line:
   forward, backward = row.forward, row.backward
   return Line(
     name=row.name,
@@ -156,7 +156,7 @@ def _value(row: examination_lib.Row, base: float) -> Line:
   )
 
 
-def _with(line: Line, parameters: Sequence[examination_lib.Parameter]) -> Line:
+def _with(line: Line, parameters: Sequence[results.Parameter]) -> Line:
   """Adds the numbers of parameters, those of several as of one vector."""
   if not parameters:
     return line

@@ -148,7 +148,7 @@ function drawPanel(svg, panel, top) {
   const base = top + HEIGHT;
   svg.append(node('text', {class: 'title', x: 2, y: top - 9}, panel.title));
   panel.series.forEach(({title, colour}, i) => {
-    if (panel.series.length > 1) {
+    if (panel.named) {
       svg.append(node('text', {x: width - RIGHT - 78 * i, y: top - 9,
         'text-anchor': 'end', style: `fill: var(--${colour})`}, `● ${title}`));
     }

@@ -1,7 +1,7 @@
 """An X-ray as one HTML page that needs nothing but itself, and in notebooks."""
 
 import base64
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import html
 from importlib import resources
 import io
@@ -24,6 +24,7 @@ Line = lines_lib.Line
 
 _MARK = re.compile(r'\{\{(\w+)\}\}')
 _LONGEST_LABEL = 26
+_LEFT = ' class="left"'
 _COLOURS = {
   'forward_rms': 'forward',
   'backward_rms': 'backward',
@@ -38,6 +39,7 @@ _FRAGMENT_STYLE = """
 .jaxdl tbody th { text-align: left; font-weight: normal; }
 .jaxdl .flagged { color: #c4262e; font-weight: bold; }
 .jaxdl .left { text-align: left; }
+.jaxdl .place { white-space: nowrap; opacity: 0.7; }
 .jaxdl .again { opacity: 0.6; }
 .jaxdl img { max-width: 100%; background: white; }
 """
@@ -91,11 +93,11 @@ def fragment(
     else _rest(line, len(columns))
     for line in selection.choose(lines, most)
   )
-  head = f'<p>{html.escape(summary)}</p>{answer.to_html(diagnosis)}'
+  head = _still_head(columns, flags)
   return (
-    f'<div class="jaxdl"><style>{_FRAGMENT_STYLE}</style>{head}'
-    f'{_picture(lines)}<table><thead><tr>{_head(columns, flags)}</tr></thead>'
-    f'<tbody>{body}</tbody></table></div>'
+    f'<div class="jaxdl"><style>{_FRAGMENT_STYLE}</style>'
+    f'<p>{html.escape(summary)}</p>{answer.to_html(diagnosis)}{_picture(lines)}'
+    f'<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
   )
 
 
@@ -135,6 +137,7 @@ def _data(lines: Sequence[Line]) -> Mapping[str, Any]:
       {
         'title': panel.title,
         'log': panel.is_log,
+        'named': len(panel.names) > 1,
         'series': [
           {
             'title': panel.names[name],
@@ -155,19 +158,36 @@ def _plain(x: float | None) -> float | str | None:
   return x if x is None or math.isfinite(x) else str(x)
 
 
+def _headings(
+  columns: Iterable[table.Column], flags: bool
+) -> Iterator[tuple[str, str, bool]]:
+  """The title of each column, what it says, and whether that is a number."""
+  yield 'module', 'In which the value is made.', False
+  if flags:
+    yield 'verdict', 'What starts here.', False
+  for column in columns:
+    yield _title(column), column.explanation, True
+  yield 'shape', 'Of the value.', False
+  yield 'source', 'The line of the program.', False
+
+
 def _head(columns: Iterable[table.Column], flags: bool) -> str:
+  """Headings that sort."""
   return ''.join(
-    f'<th scope="col" data-kind="{kind}" data-title="{html.escape(title)}" '
-    f'class="{"" if kind == "number" else "left"}">'
+    f'<th scope="col" data-kind="{"number" if is_number else "text"}" '
+    f'data-title="{html.escape(title)}"{"" if is_number else _LEFT}>'
     f'<button type="button" title="{html.escape(why)}">{html.escape(title)}'
     '</button></th>'
-    for title, why, kind in (
-      ('module', 'In which the value is made.', 'text'),
-      *([('verdict', 'What starts here.', 'text')] if flags else []),
-      *((_title(c), c.explanation, 'number') for c in columns),
-      ('shape', 'Of the value.', 'text'),
-      ('source', 'The line of the program.', 'text'),
-    )
+    for title, why, is_number in _headings(columns, flags)
+  )
+
+
+def _still_head(columns: Iterable[table.Column], flags: bool) -> str:
+  """Headings where there is no script."""
+  return ''.join(
+    f'<th title="{html.escape(why)}"{"" if is_number else _LEFT}>'
+    f'{html.escape(title)}</th>'
+    for title, why, is_number in _headings(columns, flags)
   )
 
 

@@ -1,6 +1,6 @@
 """The report of an X-ray: `print(jaxdl.xray(loss_fn, model, batch))`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 import functools
 import math
 import os
@@ -8,10 +8,12 @@ import shutil
 from typing import Any, TYPE_CHECKING
 
 from jaxdl.x_ray import answer
+from jaxdl.x_ray import cures
 from jaxdl.x_ray import diagnosis
 from jaxdl.x_ray import examination as examination_lib
 from jaxdl.x_ray import formatting
 from jaxdl.x_ray import lines as lines_lib
+from jaxdl.x_ray import results
 from jaxdl.x_ray import table
 import optax
 
@@ -49,7 +51,8 @@ def xray(
     TypeError: if the loss is no real scalar, or the model has no parameters.
   """
   subject = examination_lib.subject(loss_fn, model, args, has_aux)
-  return Report(subject, examination_lib.examine(subject, optimizer, opt_state))
+  examined = examination_lib.examine(subject, optimizer, opt_state)
+  return Report(subject, examined, optimizer)
 
 
 class Report:
@@ -58,19 +61,38 @@ class Report:
   Attributes:
     subject: what was examined.
     examination: what was measured.
+    optimizer: whose update was measured, or None.
   """
 
   def __init__(
     self,
     subject: examination_lib.Subject,
-    examination: examination_lib.Examination,
+    examination: results.Examination,
+    optimizer: optax.GradientTransformation | None = None,
   ):
     self.subject = subject
     self.examination = examination
+    self.optimizer = optimizer
 
   def diagnose(self) -> answer.Diagnosis:
     """What is wrong, where it starts, and what to try; the worst first."""
     return self._diagnosis
+
+  def try_cures(
+    self, steps: int = 20, batches: Iterable[tuple[Any, ...]] | None = None
+  ) -> cures.Cures:
+    """Trains for a few steps with one change at a time, and compares.
+
+    Args:
+      steps: how many, for each change, with the optimizer that was given, or
+        gradient descent.
+      batches: what comes after the model in the loss's arguments, for each
+        step; what was examined by default.
+
+    Raises:
+      ValueError: if there is no step, or a batch is not like the one examined.
+    """
+    return cures.try_cures(self.subject, self.optimizer, steps, batches)
 
   def to_text(
     self, width: int = _WIDEST, max_rows: int | None = _MOST_ROWS

@@ -119,8 +119,10 @@ class PageTest(parameterized.TestCase):
     count = re.search('<output id="count"[^>]*>([^<]*)', document)[1]
     self.assertEqual(count, '42 of 42 rows shown')
     picture = document[document.index('<svg') : document.index('</svg>')]
-    for title in ('Forward', 'Backward', 'dead', 'Parameters'):
-      self.assertRegex(picture, f'class="title"[^>]*>[^<]*{title}')
+    titles = re.findall('class="title"[^>]*>([^<:]*)', picture)
+    self.assertEqual(
+      titles, ['Forward', 'Backward', 'Activations', 'Parameters']
+    )
     # Flagged lines have a span in each panel; zero and infinity have marks.
     self.assertEqual(picture.count('class="span"'), 2 * 4)
     self.assertEqual(picture.count('▼'), 1)

@@ -8,6 +8,7 @@ import jax
 from jax import lax
 import jax.numpy as jnp
 import jaxdl
+from jaxdl.x_ray import cures
 from jaxdl.x_ray import diagnosis
 from jaxdl.x_ray import finding
 from jaxdl.x_ray import report as report_lib
@@ -79,6 +80,14 @@ class ReportTest(absltest.TestCase):
 
   def test_diagnosis_is_a_sequence_of_findings(self):
     self.assertEqual(list(self.report.diagnose()), [_FOUND])
+
+  def test_tries_cures_with_the_optimizer_that_was_given(self):
+    with mock.patch.object(cures, 'try_cures') as tried:
+      report = report_lib.Report(
+        self.report.subject, self.report.examination, 'adam'
+      )
+      self.assertIs(report.try_cures(steps=3), tried.return_value)
+      tried.assert_called_once_with(report.subject, 'adam', 3, None)
 
   def test_draws_a_picture(self):
     self.assertGreaterEqual(len(self.report.plot().axes), 3)
