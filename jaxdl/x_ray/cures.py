@@ -27,6 +27,7 @@ from jaxdl.x_ray import changes as changes_lib
 from jaxdl.x_ray import diagnosis
 from jaxdl.x_ray import examination as examination_lib
 from jaxdl.x_ray import kernels as kernels_lib
+from jaxdl.x_ray.inspection import structure
 import optax
 
 _LEARNING_RATE = 0.1  # Of gradient descent, where no optimizer is given.
@@ -159,7 +160,7 @@ def try_cures(
     begun = change.initial(params)
     before, after = (
       examination_lib.read(
-        subject,
+        scaled,
         jax.device_get(
           program(begun, subject.adapted.rest, stacked, change.setting, n)
         ),
@@ -310,10 +311,12 @@ def _with_loss_scale(
     value = value.astype(jnp.promote_types(value.dtype, jnp.float32)) * scale
     return (value, aux) if subject.has_aux else value
 
-  rest = (*adapted.rest, jnp.ones([], jnp.float32))
+  params, rest = adapted.params, (*adapted.rest, jnp.ones([], jnp.float32))
+  traced = probing.trace(loss, (params, rest, *subject.args), {})
   return subject._replace(
     adapted=adapted._replace(rest=rest, loss=loss),
-    traced=probing.trace(loss, (adapted.params, rest, *subject.args), {}),
+    traced=traced,
+    structure=structure.structure(traced, len(params), len(rest)),
   )
 
 
