@@ -63,7 +63,7 @@ def make(
     'loss': examination.loss,
     'findings': json.dumps([finding._asdict() for finding in findings]),
     'hidden': json.dumps(dict(examination.hidden)),
-    'versions': json.dumps(_versions()),
+    'versions': json.dumps(versions()),
   }
   variables = {
     **{k: ('module', v) for k, v in _of_modules(examination, findings).items()},
@@ -71,6 +71,19 @@ def make(
     'uses': (('module', 'parameter'), _uses(examination)),
   }
   return xr.Dataset(variables, coordinates, attributes)
+
+
+def versions() -> dict[str, str]:
+  """Of Python, and of the libraries that a model may be made with."""
+  installed = {d.metadata['Name'] for d in importlib.metadata.distributions()}
+  return {
+    'python': platform.python_version(),
+    **{
+      name: importlib.metadata.version(name)
+      for name in _LIBRARIES
+      if name in installed
+    },
+  }
 
 
 def _of_modules(examination, findings) -> dict[str, np.ndarray]:
@@ -125,15 +138,3 @@ def _strings(values) -> np.ndarray:
 
 def _shape(shape: Sequence[int]) -> str:
   return '×'.join(map(str, shape)) or 'scalar'
-
-
-def _versions() -> dict[str, str]:
-  installed = {d.metadata['Name'] for d in importlib.metadata.distributions()}
-  return {
-    'python': platform.python_version(),
-    **{
-      name: importlib.metadata.version(name)
-      for name in _LIBRARIES
-      if name in installed
-    },
-  }

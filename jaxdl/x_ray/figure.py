@@ -46,6 +46,7 @@ _LONGEST_LABEL = 28
 _DOTS_UP_TO = 120
 # Beyond it a log axis has room for a mark below what is smallest.
 _LEAST_DECADES = 1.0
+_FEW_DECADES = 2.0  # Between powers of ten, 2 and 5 get a tick too.
 
 
 class Panel(NamedTuple):
@@ -196,6 +197,10 @@ def _limit(axes: axes_lib.Axes, values: Sequence[float]) -> None:
   room = max(0.08 * (max(logs) - min(logs)), _LEAST_DECADES / 2)
   low, high = max(min(logs) - room, -320), min(max(logs) + room, 307)
   axes.set_ylim(10**low, 10**high)
+  subs = (1.0, 2.0, 5.0) if high - low < _FEW_DECADES else (1.0,)
+  axes.yaxis.set_major_locator(ticker.LogLocator(subs=subs))
+  axes.yaxis.set_major_formatter(lambda x, _: f'{x:g}'.replace('e-0', 'e-'))
+  axes.yaxis.set_minor_locator(ticker.NullLocator())
 
 
 def _plot(

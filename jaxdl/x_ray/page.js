@@ -83,7 +83,8 @@ function choose(index) {
 // The picture: panels over depth, drawn anew at each width.
 
 const LEFT = 46, RIGHT = 8, HEIGHT = 130, TITLE = 26, BELOW = 10;
-const LABEL_EVERY = 13, LABEL_LETTER = 6.4, MOST_TICKS = 5;
+const LABEL_EVERY = 13, LABEL_LETTER = 6.4, MOST_TICKS = 5,
+  FEW_DECADES = 2;
 const n = DATA.names.length;
 let width = 0, cursor = null, chosen = -1;
 
@@ -113,11 +114,14 @@ function scale(panel) {
 function ticks({low, high}, log) {
   if (!log) return [0, 0.5, 1].map(x => [x, `${100 * x}%`]);
   const apart = Math.max(Math.ceil((high - low) / MOST_TICKS), 1);
+  const factors = high - low < FEW_DECADES ? [1, 2, 5] : [1];
   const found = [];
-  for (let i = Math.ceil(low / apart) * apart; i <= high; i += apart) {
-    found.push([i, `1e${i}`]);
+  for (let i = Math.floor(low / apart) * apart; i <= high; i += apart) {
+    for (const factor of factors) {
+      found.push([i + Math.log10(factor), `${factor}e${i}`]);
+    }
   }
-  return found;
+  return found.filter(([at]) => low <= at && at <= high);
 }
 
 function drawSeries(svg, series, panel, {low, high, of}, top) {

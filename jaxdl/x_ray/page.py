@@ -14,6 +14,7 @@ from typing import Any
 
 import jaxdl
 from jaxdl.x_ray import answer
+from jaxdl.x_ray import dataset
 from jaxdl.x_ray import figure
 from jaxdl.x_ray import formatting
 from jaxdl.x_ray import lines as lines_lib
@@ -246,6 +247,7 @@ def _settings(lines: Sequence[Line]) -> str:
     'parameters apart': count('parameter'),
     'modules that could not be measured': count('hidden'),
     'jaxdl': jaxdl.__version__,
+    **dataset.versions(),
   }
   return ''.join(
     f'<tr><th scope="row">{html.escape(name)}</th>'
