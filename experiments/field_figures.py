@@ -168,14 +168,22 @@ def draw_models(found: Sequence[Mapping[str, Any]]) -> figure_lib.Figure:
     heights = [row['height'] for row in found]
     sizes = [row['field'] or row['height'] for row in found]
     left.hlines(places, heights, sizes, color='0.75', linewidth=1)
-    left.plot(sizes, places, 'o', color=_BLUE, label='receptive field')
+    dense = np.array([row['field'] is None for row in found])
+    for some, fill, label in (
+      (~dense, _BLUE, 'receptive field'),
+      (dense, 'white', 'the whole image'),
+    ):
+      if some.any():
+        dots = {'color': _BLUE, 'markerfacecolor': fill, 'label': label}
+        left.plot(np.array(sizes)[some], places[some], 'o', **dots)
     left.plot(heights, places, '|', color='0.2', markersize=9, label='image')
     left.set_xscale('log', base=2)
     left.xaxis.set_major_formatter(matplotlib.ticker.ScalarFormatter())
     left.set_xlabel('pixels, before the readout')
     left.set_yticks(places, [row['model'] for row in found], fontsize=8)
     left.set_ylim(len(found) - 0.4, -0.6)
-    left.legend(loc='lower center', bbox_to_anchor=(0.5, 1), ncols=2)
+    left.legend(loc='lower center', bbox_to_anchor=(0.5, 1), ncols=3)
+    right.set_axisbelow(True)
     decades = [row['decades'] for row in found]
     shades = [_VERMILION if value < 0 else _BLUE for value in decades]
     right.barh(places, decades, color=shades, height=0.7)
