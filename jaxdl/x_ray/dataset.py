@@ -5,7 +5,7 @@ import importlib.metadata
 import json
 import platform
 
-import jaxdl
+from jaxdl import __version__
 from jaxdl.x_ray import finding as finding_lib
 from jaxdl.x_ray import lines as lines_lib
 from jaxdl.x_ray import results
@@ -59,7 +59,7 @@ def make(
   }
   attributes = {
     'format_version': FORMAT_VERSION,
-    'jaxdl_version': jaxdl.__version__,
+    'jaxdl_version': __version__,
     'loss': examination.loss,
     'findings': json.dumps([finding._asdict() for finding in findings]),
     'hidden': json.dumps(dict(examination.hidden)),
@@ -74,9 +74,10 @@ def make(
 
 
 def versions() -> dict[str, str]:
-  """Of Python, and of the libraries that a model may be made with."""
+  """Of jaxdl, Python, and the libraries that a model may be made with."""
   installed = {d.metadata['Name'] for d in importlib.metadata.distributions()}
   return {
+    'jaxdl': __version__,
     'python': platform.python_version(),
     **{
       name: importlib.metadata.version(name)

@@ -12,7 +12,6 @@ import pathlib
 import re
 from typing import Any
 
-import jaxdl
 from jaxdl.x_ray import answer
 from jaxdl.x_ray import dataset
 from jaxdl.x_ray import figure
@@ -246,7 +245,6 @@ def _settings(lines: Sequence[Line]) -> str:
     'values measured': count('value'),
     'parameters apart': count('parameter'),
     'modules that could not be measured': count('hidden'),
-    'jaxdl': jaxdl.__version__,
     **dataset.versions(),
   }
   return ''.join(
