@@ -72,7 +72,7 @@ def saturated(
 
   Args:
     examination: what was measured.
-    thresholds: `saturated`.
+    thresholds: `saturated` and `concentrated`.
   """
   last = max(
     (i for i, row in enumerate(examination.rows) if row.parameters),
@@ -85,7 +85,7 @@ def saturated(
   ] + [
     _attending(examination, i, row)
     for i, row in enumerate(examination.rows[:last])
-    if row.representation.concentrated >= thresholds.saturated
+    if row.representation.concentrated >= thresholds.concentrated
   ]
 
 

@@ -90,7 +90,8 @@ def rank_collapse(
     if len(spreads) < 2:
       continue
     first, last = list(spreads.values())[0], list(spreads.values())[-1]
-    if last >= thresholds.spread or last >= thresholds.spread_lost * first:
+    enough = thresholds.spread / thresholds.spread_lost
+    if last >= thresholds.spread or first < enough:
       continue
     at = next(i for i, s in spreads.items() if s < thresholds.spread)
     return [_collapse(examination, layers, at, what, first, last)]

@@ -13,8 +13,9 @@ class Thresholds(NamedTuple):
       by: one odd layer is no trend over depth, unless it alone loses `decades`.
     dead: share of units, zero on the whole batch, that makes a layer dead.
     saturated: share of a layer's values, within 1% of a flat end of their
-      activation, that makes it saturated; of a softmax, the share of the
-      queries that have 99% of their mass on one key.
+      activation, that makes it saturated.
+    concentrated: share of the queries of an attention, with 99% of their mass
+      on one key, that makes its softmax saturated.
     spread: 1 less the mean squared cosine between examples, below which they
       are one direction.
     spread_lost: share of the first layer's spread to which it must have fallen.
@@ -33,6 +34,7 @@ class Thresholds(NamedTuple):
   rate_errors: float = 2.0
   dead: float = 0.95
   saturated: float = 0.9
+  concentrated: float = 0.75
   spread: float = 2e-3
   spread_lost: float = 0.1
   input_large: float = 10.0

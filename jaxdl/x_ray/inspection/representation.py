@@ -7,7 +7,7 @@ propagation](https://arxiv.org/abs/1611.01232), 2017), and all units of a layer
 to one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -29,12 +29,12 @@ class Representation(NamedTuple):
 
   Attributes:
     spread: 1 less the mean squared cosine between two examples (axis 0): near 1
-      where they are told apart, 0 where all are collinear.
+      where they are told apart, 0 where all are collinear; measured where all
+      that comes before acts through this value alone.
     position_spread: the same between positions of one example, for values
       `[example, position, unit]`.
-    unit_spread: largest difference between units (last axis; of images with
-      their channels first, axis 1) over the largest magnitude: 0 where all
-      units are the same.
+    unit_spread: largest difference of a unit (last axis) from the first, over
+      the largest magnitude: 0 where all units are the same.
     concentrated: of a softmax over keys, share of the queries that have 99% of
       their mass on one key.
   """
@@ -51,14 +51,14 @@ def measure(site: sites.Site) -> statistics.Measure:
   Args:
     site: where.
   """
-  is_softmax = site.activation == 'softmax'
+  is_softmax, through = site.activation == 'softmax', site.is_cut
 
   def reduce(x: Array) -> Array:
     x = real(x)
     return jnp.stack(
       [
-        _spread(x.reshape(1, len(x), -1)) if x.ndim > 1 else _nan(),
-        _spread(_picked(x, _SEQUENCES)) if x.ndim == 3 else _nan(),
+        _spread(x.reshape(1, len(x), -1)) if x.ndim > 1 and through else _nan(),
+        _spread(_picked(x, _SEQUENCES)) if x.ndim == 3 and through else _nan(),
         _unit_spread(x),
         _concentrated(x) if is_softmax else _nan(),
       ]
@@ -111,8 +111,8 @@ def parallel(x: Array, gradient: Array) -> Array:
     gradient: of the loss with respect to it.
 
   Returns:
-    For the axis along which it is least, the largest difference between slices,
-    relative to the largest magnitude, of the parameter or of its gradient
+    For the axis along which it is least, the largest difference of a slice from
+    the first, relative to the largest magnitude, of the parameter or of its gradient
     (whichever is larger). NaN unless there are two axes of several slices.
   """
   axes = [axis for axis, size in enumerate(x.shape) if size > 1]
@@ -122,9 +122,11 @@ def parallel(x: Array, gradient: Array) -> Array:
   return jnp.min(jnp.maximum(*differences))
 
 
-def _differences(x: Array, axes: list[int]) -> Array:
+def _differences(x: Array, axes: Sequence[int]) -> Array:
+  """Of all slices along each of the axes from the first, relative."""
   largest = jnp.max(jnp.abs(x))
-  over = [jnp.max(jnp.max(x, a) - jnp.min(x, a)) for a in axes]
+  first = lambda axis: lax.slice_in_dim(x, 0, 1, axis=axis)
+  over = [jnp.max(jnp.abs(x - first(axis))) for axis in axes]
   return jnp.stack(over) / jnp.where(largest > 0, largest, 1)
 
 
@@ -152,19 +154,9 @@ def _spread(x: Array) -> Array:
 
 
 def _unit_spread(x: Array) -> Array:
-  axes = [axis for axis in _unit_axes(x.shape) if x.shape[axis] > 1]
-  if not axes:
+  if x.ndim < 2 or x.shape[-1] < 2:
     return _nan()
-  largest = jnp.max(jnp.abs(x))
-  over = [jnp.max(jnp.max(x, a) - jnp.min(x, a)) for a in axes]
-  least = jnp.min(jnp.stack(over))
-  return jnp.where(largest > 0, least / largest, 0)
-
-
-def _unit_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
-  if len(shape) < 2:
-    return ()
-  return (-1, 1) if len(shape) == 4 else (-1,)
+  return _differences(x, [-1])[0]
 
 
 def _concentrated(x: Array) -> Array:
