@@ -7,6 +7,7 @@ derivative compared.
 """
 
 from collections.abc import Iterable
+import itertools
 import re
 from typing import Any
 
@@ -30,14 +31,36 @@ _STEEP = frozenset(
 )
 
 
-def scope(paths: Iterable[jaxpr.Path]) -> str:
+def scope(
+  paths: Iterable[jaxpr.Path], known: frozenset[str] = frozenset()
+) -> str:
   """The scopes as the forward pass was written: `encoder/blocks`.
 
   Args:
     paths: of each level of the graph, outermost first, with what jax writes
       around them: `transpose(jvp(encoder))`.
+    known: the scopes of the function before it was differentiated. Where
+      derivatives lie between the operations of a scope, it seems to be entered
+      twice, `block#2`; these tell whether it is.
   """
-  return '/'.join(name for path in paths for name in _written(path))
+  written = '/'.join(name for path in paths for name in _written(path))
+  if written in known:
+    return written
+  plain = _without_numbers(written)
+  alike = [name for name in known if _without_numbers(name) == plain]
+  if len(alike) > 1:
+    return written
+  return alike[0] if alike else plain
+
+
+def scopes(found: Iterable[spots.Spot]) -> frozenset[str]:
+  """Those of the operations of a function that was not differentiated."""
+  paths = (spot.paths for spot in found)
+  return frozenset('/'.join(itertools.chain(*levels)) for levels in paths)
+
+
+def _without_numbers(name: str) -> str:
+  return re.sub(r'#\d+', '', name)
 
 
 def _written(path: jaxpr.Path) -> tuple[str, ...]:
@@ -78,8 +101,39 @@ def differentiated(
   return best
 
 
+def recomputed(
+  every: Iterable[spots.Spot], forward: Iterable[spots.Spot]
+) -> frozenset[int]:
+  """The operations of a backward pass that do those of the forward pass again.
+
+  Args:
+    every: the operations of both.
+    forward: those of the forward pass.
+
+  Returns:
+    The names of those, in rematerialized functions, that are written as one of
+    the forward pass is.
+  """
+  known = {_signature(spot) for spot in forward}
+  return frozenset(
+    spot.name
+    for spot in every
+    if any(name in path for path in spot.paths for name in _RECOMPUTED)
+    and _signature(spot) in known
+  )
+
+
+def _signature(spot: spots.Spot) -> tuple[Any, ...]:
+  operation = spot.operation
+  literals = tuple(
+    str(atom.val) for atom in operation.inputs if not isinstance(atom, int)
+  )
+  shapes = tuple(str(spot.graph.avals[key]) for key in operation.outputs)
+  return _place(spot), operation.primitive.name, literals, shapes
+
+
 def _place(spot: spots.Spot) -> tuple[str, str]:
-  return re.sub(r'#\d+', '', scope(spot.paths)), spot.operation.source
+  return _without_numbers(scope(spot.paths)), spot.operation.source
 
 
 def _likeness(operation: jaxpr.Operation, forward: spots.Spot) -> int:
@@ -91,9 +145,8 @@ def _likeness(operation: jaxpr.Operation, forward: spots.Spot) -> int:
   )
   likeness = 0
   for part in derivative.operations:
-    if (
-      part.primitive is own.primitive and part.inputs == derivative.inputs[:-1]
-    ):
+    is_itself = part.primitive is own.primitive and part.params == own.params
+    if is_itself and part.inputs == derivative.inputs[:-1]:
       roles.update(zip(part.outputs, own.outputs, strict=True))
     elif part.primitive is operation.primitive:
       shared = sum(

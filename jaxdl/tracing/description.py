@@ -17,14 +17,17 @@ class Context(NamedTuple):
   """What is known of a cause beside its graph.
 
   Attributes:
-    forward: the names of the operations on which the loss depends.
+    forward: the names of the operations of the forward pass, on which the loss
+      depends, and of those that do the same again.
     arguments: the names of the inputs of the graph.
+    scopes: of the loss as it is before it is differentiated.
     paths: of the loops that were opened.
     iteration: of them.
   """
 
   forward: frozenset[int]
   arguments: tuple[str, ...] = ()
+  scopes: frozenset[str] = frozenset()
   paths: tuple[tuple[str, ...], ...] = ()
   iteration: tuple[int, ...] = ()
 
@@ -90,6 +93,7 @@ def describe(seen_from: View, wanted: frozenset[int]) -> Culprit:
       is_forward = cause.name in context.forward
       below = Context(
         frozenset(opened.hunt.spots) if is_forward else frozenset(),
+        scopes=context.scopes,
         paths=(*context.paths, *spot.paths),
         iteration=(*context.iteration, *cause.iteration, opened.iteration),
       )
@@ -111,7 +115,7 @@ def _operation(spot, here: faults.Seen, cause, context) -> Culprit:
   name = operation.primitive.name
   reason = culprit.arithmetic(name, operation.params, inputs)
   return Culprit(
-    scope=derivatives.scope((*context.paths, *spot.paths)),
+    scope=derivatives.scope((*context.paths, *spot.paths), context.scopes),
     primitive=name,
     source=operation.source,
     kind=_kind(result[index]),

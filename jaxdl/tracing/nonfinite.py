@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxdl.tracing import derivatives
 from jaxdl.tracing import description
 from jaxdl.tracing import evaluation
 from jaxdl.tracing import hunting
@@ -103,7 +104,9 @@ def first_nonfinite(
       return NonFinite(None, None)
     graph, _ = evaluation.trace(differentiate, args, kwargs)
     names = _argument_names(loss_fn, args, kwargs)
-    return _find(hunting.Hunt(graph, arrays), names)
+    loss, _ = evaluation.trace(loss_fn, args, kwargs)
+    scopes = derivatives.scopes(spots.find(loss).values())
+    return _find(hunting.Hunt(graph, arrays), names, scopes)
 
   return find
 
@@ -146,13 +149,19 @@ def _value_and_gradients(loss_fn, argnums, has_aux):
   return jax.value_and_grad(loss, argnums)
 
 
-def _find(hunt: hunting.Hunt, names: Sequence[str]) -> NonFinite:
+def _find(
+  hunt: hunting.Hunt, names: Sequence[str], scopes: frozenset[str]
+) -> NonFinite:
   gradients = range(1, len(hunt.graph.outputs))
   for_loss = spots.needed(hunt.graph, [0])
   for_gradients = spots.needed(hunt.graph, gradients)
+  in_forward_pass = for_loss | derivatives.recomputed(
+    hunt.spots.values(),
+    [hunt.spots[name] for name in for_loss & hunt.spots.keys()],
+  )
   forward, repaired = hunt.cause([0], for_loss)
   if forward is not None:
-    repaired = hunt.all_at_fault(for_loss, repaired)
+    repaired = hunt.all_at_fault(in_forward_pass, repaired)
   backward, _ = hunt.cause(gradients, for_gradients, repaired)
   if forward is None and backward is None:
     raise RuntimeError(
@@ -160,7 +169,7 @@ def _find(hunt: hunting.Hunt, names: Sequence[str]) -> NonFinite:
       'evaluated again with a check of each value; is the loss random, or on '
       'the verge of overflow?'
     )
-  context = description.Context(for_loss, tuple(names))
+  context = description.Context(in_forward_pass, tuple(names), scopes)
   causes = [cause for cause in (forward, backward) if cause is not None]
   views = [description.view(hunt, cause, context) for cause in causes]
   # One program shows the values of both.

@@ -108,6 +108,22 @@ class ControlFlowTest(parameterized.TestCase):
       ('block/layer', 'sqrt', (0,)),
     )
 
+  def test_what_is_computed_again_is_of_the_forward_pass(self):
+    def block(x):
+      with jax.named_scope('block'):
+        return x * jax.nn.softmax(jnp.where(x > 9, x, -jnp.inf))
+
+    def loss(x):
+      step = lambda h, _: (jax.checkpoint(block)(h), None)
+      return jnp.sum(lax.scan(step, x, length=2)[0])
+
+    found = _find(loss, jnp.ones(2))
+    self.assertEqual(
+      (found.forward.primitive, found.forward.scope), ('sub', 'block')
+    )
+    self.assertEqual(found.forward.iteration, (0,))
+    self.assertIsNone(found.backward)
+
   @parameterized.parameters((1.0, 'log'), (-1.0, None))
   def test_the_branch_taken(self, sign, primitive):
     def loss(x):

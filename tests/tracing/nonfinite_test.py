@@ -88,6 +88,10 @@ _BACKWARD = {
   'arccos_at_one': (
     jnp.arccos, [0.5, 1.0], 'acos', 'inf', 'derivative of acos at 1.0',
   ),
+  'cube_of_a_large_number': (
+    lambda x: jnp.exp(-(x**3)), [1.0, 3e19], 'integer_pow', 'inf',
+    'derivative of integer_pow at 3e+19 (3e+19 ** 2)',
+  ),
   'norm_at_zero': (
     jnp.linalg.norm, [0.0, 0.0], 'sqrt', 'inf', 'derivative of sqrt at 0.0',
   ),
