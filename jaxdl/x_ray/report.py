@@ -7,7 +7,9 @@ import os
 import shutil
 from typing import Any, TYPE_CHECKING
 
+from jaxdl.tracing import nonfinite
 from jaxdl.x_ray import answer
+from jaxdl.x_ray import culprits
 from jaxdl.x_ray import cures
 from jaxdl.x_ray import diagnosis
 from jaxdl.x_ray import examination as examination_lib
@@ -77,6 +79,14 @@ class Report:
   def diagnose(self) -> answer.Diagnosis:
     """What is wrong, where it starts, and what to try; the worst first."""
     return self._diagnosis
+
+  def first_nonfinite(self) -> nonfinite.NonFinite:
+    """The operation that made the first NaN or infinity, and out of what.
+
+    Raises:
+      RuntimeError: if the loss is not the same when it is evaluated again.
+    """
+    return culprits.find(self.subject)
 
   def try_cures(
     self, steps: int = 20, batches: Iterable[tuple[Any, ...]] | None = None
@@ -154,6 +164,7 @@ class Report:
   @functools.cached_property
   def _diagnosis(self) -> answer.Diagnosis:
     findings = diagnosis.diagnose(self.examination)
+    findings = culprits.explained(findings, self.subject)
     return answer.Diagnosis(self.examination, findings)
 
   @functools.cached_property
