@@ -51,11 +51,11 @@ def run(
   """Runs an experiment's `main` and exits.
 
   A user's mistake ends in one line on stderr and status 2: a flag that absl
-  refuses, a file that cannot be opened, a full disk, or a ValueError or OSError
-  that a `raise` in our own code states. Everything else is a bug, and shows its
-  traceback. Ctrl-C
-  ends in status 130 and the message of the KeyboardInterrupt, which `main` may
-  catch and raise anew to say where its work is kept.
+  refuses, a file that cannot be opened, a full disk, or a ValueError, TypeError
+  or OSError that a `raise` in our own code states. Everything else is a bug,
+  and shows its traceback. Ctrl-C ends in status 130 and the message of the
+  KeyboardInterrupt, which `main` may catch and raise anew to say where its work
+  is kept.
 
   Args:
     main: takes what is left of the command line after its flags.
@@ -88,7 +88,7 @@ def run(
     except KeyboardInterrupt as error:
       signal.signal(signal.SIGINT, signal.SIG_DFL)  # A second ends at once.
       _exit(name, str(error) or 'interrupted', _INTERRUPTED)
-    except (ValueError, OSError) as error:
+    except (ValueError, TypeError, OSError) as error:
       message = _mistake(error)
       if message is None:
         raise
@@ -201,7 +201,7 @@ def _describe(flag: flags.Flag) -> Iterator[str]:
   )
 
 
-def _mistake(error: ValueError | OSError) -> str | None:
+def _mistake(error: ValueError | TypeError | OSError) -> str | None:
   """Returns what a user did wrong in one line, or None if we did it."""
   if isinstance(error, OSError):
     if error.filename is not None:

@@ -136,7 +136,7 @@ def _is_inexact(x: Any) -> bool:
 def _name(path: Any) -> str:
   """`encoder/dense/kernel`, without what libraries add to it."""
   steps = jax.tree_util.keystr(path, simple=True, separator='/').split('/')
-  if isinstance(path[-1], jax.tree_util.GetAttrKey) and len(steps) > 1:
+  if path and isinstance(path[-1], jax.tree_util.GetAttrKey) and len(steps) > 1:
     # NNX keeps an array in a variable; Haiku separates methods by a tilde.
     steps = steps[:-1] if steps[-1] in ('value', 'raw_value') else steps
   return '/'.join(step for step in steps if step != '~')

@@ -67,6 +67,7 @@ class Situation(NamedTuple):
     batch: the arrays of all batches, stacked, `[batches, ...]`.
     optimizer: the user's.
     is_half: whether numbers of 16 bits occur in the model.
+    activations: those that occur in it.
   """
 
   params: Sequence[jax.Array]
@@ -74,16 +75,19 @@ class Situation(NamedTuple):
   batch: Sequence[jax.Array]
   optimizer: optax.GradientTransformation
   is_half: bool
+  activations: frozenset[str]
 
 
 NO_CHANGE = 'no change'
 _SCALES: dict[str, Callable[[kernels_lib.Fans], float]] = {
-  "He's: sqrt(2/fan-in)": lambda fans: math.sqrt(2 / fans.fan_in),
-  "LeCun's: sqrt(1/fan-in)": lambda fans: math.sqrt(1 / fans.fan_in),
-  "Glorot's: sqrt(2/(fan-in + fan-out))": lambda fans: math.sqrt(
-    2 / (fans.fan_in + fans.fan_out)
-  ),
-  'orthogonal: sqrt(1/larger fan)': lambda fans: 1 / math.sqrt(max(fans)),
+  'He': lambda fans: math.sqrt(2 / fans.fan_in),
+  'LeCun': lambda fans: math.sqrt(1 / fans.fan_in),
+  'Glorot': lambda fans: math.sqrt(2 / (fans.fan_in + fans.fan_out)),
+  'an orthogonal matrix': lambda fans: 1 / math.sqrt(max(fans)),
+}
+# Of its own activation, whose slope is a quarter at most.
+_OF_ACTIVATIONS: dict[str, dict[str, Callable[[kernels_lib.Fans], float]]] = {
+  'sigmoid': {'LeCun, times 4': lambda fans: 4 / math.sqrt(fans.fan_in)}
 }
 _LEARNING_RATES = (0.1, 0.3, 3.0)
 _CLIP = 1.0
@@ -164,12 +168,15 @@ def _initial(situation: Situation, plain: Setting) -> Iterator[Change]:
     for i in fans
   }
   usable = [i for i in fans if 0 < sizes[i] < math.inf]
-  for name, scale in _SCALES.items():
+  scales = dict(_SCALES)
+  for activation in sorted(situation.activations):
+    scales.update(_OF_ACTIVATIONS.get(activation, {}))
+  for name, scale in scales.items():
     factors = {i: scale(fans[i]) / sizes[i] for i in usable}
     if any(abs(factor - 1) > _SAME for factor in factors.values()):
-      yield Change(f'kernels of scale {name}', plain, _rescaled(factors))
+      yield Change(f'kernels scaled as {name}', plain, _rescaled(factors))
   if fans:
-    yield Change("kernels drawn anew, of He's scale", plain, _drawn(fans))
+    yield Change('kernels drawn anew as He', plain, _drawn(fans))
 
 
 def _rescaled(

@@ -18,15 +18,14 @@ import math
 from typing import Any, NamedTuple
 
 import jax
-from jax import lax
 import jax.numpy as jnp
-from jaxdl.tracing import evaluation
 from jaxdl.tracing import jaxpr
 from jaxdl.tracing import probing
 from jaxdl.x_ray import changes as changes_lib
 from jaxdl.x_ray import diagnosis
 from jaxdl.x_ray import examination as examination_lib
 from jaxdl.x_ray import kernels as kernels_lib
+from jaxdl.x_ray import steps as steps_lib
 from jaxdl.x_ray.inspection import structure
 import optax
 
@@ -136,7 +135,7 @@ def try_cures(
   if steps < 1:
     raise ValueError(f'steps is {steps}; give 1 or more')
   optimizer = optimizer or optax.sgd(_LEARNING_RATE)
-  stacked = _stacked(subject.args, batches)
+  stacked = steps_lib.stacked(subject.args, batches)
   params = subject.adapted.params
   found = kernels_lib.find(subject.traced.graph, len(params))
   first = len(params) + len(subject.adapted.rest)
@@ -147,6 +146,7 @@ def try_cures(
     stacked,
     optimizer,
     is_half,
+    frozenset(site.activation for site in subject.traced.sites),
   )
   scaled = _with_loss_scale(subject) if is_half else subject
   programs: dict[Any, Callable[..., Any]] = {}
@@ -264,10 +264,6 @@ def _trained(
   is_half: bool,
 ) -> Callable[..., examination_lib.Measured]:
   """What trains for some steps and measures the model that comes of it."""
-  graph = subject.traced.graph
-
-  def loss(params, arrays):
-    return evaluation.evaluate(graph, [*params, *arrays], {}, {}).outputs[0]
 
   def trained(params, rest, stacked, setting, num_steps):
     changed = changes_lib.optimizer(optimizer, setting)
@@ -278,14 +274,7 @@ def _trained(
       scale = [jnp.float32(setting.loss_scale)] if is_half else []
       return [*rest, *scale, *batch]
 
-    def train(step, carry):
-      params, state = carry
-      gradients = jax.grad(loss)(params, arrays(step))
-      updates, state = changed.update(gradients, state, params)
-      return optax.apply_updates(params, tuple(updates)), state
-
-    carry = (tuple(params), changed.init(params))
-    params, state = lax.fori_loop(0, num_steps, train, carry)
+    params, state = steps_lib.train(subject, changed, params, arrays, num_steps)
     measure = examination_lib.measuring(subject, changed)
     return measure(params, arrays(0), state)
 
@@ -318,32 +307,6 @@ def _with_loss_scale(
     traced=traced,
     structure=structure.structure(traced, len(params), len(rest)),
   )
-
-
-def _stacked(
-  args: tuple[Any, ...], batches: Iterable[tuple[Any, ...]] | None
-) -> list[jax.Array]:
-  """The arrays of all batches, `[batches, ...]`."""
-  given = [args] if batches is None else list(batches)
-  if not given:
-    raise ValueError('batches is empty; give at least one, or leave it out')
-  expected = _shapes(args)
-  for i, batch in enumerate(given):
-    if not isinstance(batch, tuple) or _shapes(batch) != expected:
-      raise ValueError(
-        f'batch {i} of batches is not like the one that was examined; give '
-        "tuples of what comes after the model in the loss's arguments, in the "
-        'same shapes and types'
-      )
-  leaves = [evaluation.array_leaves(batch) for batch in given]
-  return [jnp.stack(arrays) for arrays in zip(*leaves, strict=True)]
-
-
-def _shapes(args: Any) -> Any:
-  is_array = lambda x: hasattr(x, 'dtype')
-  leaves, structure = jax.tree.flatten(args)
-  shown = [(x.shape, x.dtype) if is_array(x) else x for x in leaves]
-  return structure, shown
 
 
 def _has_halves(graph: jaxpr.Graph) -> bool:

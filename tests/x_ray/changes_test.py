@@ -27,6 +27,7 @@ def _situation(**parts):
       'batch': [_X],
       'optimizer': optax.sgd(0.1),
       'is_half': False,
+      'activations': frozenset(),
       **parts,
     }
   )
@@ -50,29 +51,31 @@ class OfTest(parameterized.TestCase):
       )
 
   @parameterized.parameters(
-    ("kernels of scale He's", math.sqrt(2 / 8)),
-    ("kernels of scale LeCun's", math.sqrt(1 / 8)),
-    ("kernels of scale Glorot's", math.sqrt(2 / 10)),
-    ('kernels of scale orthogonal', math.sqrt(1 / 8)),
+    ('kernels scaled as He', math.sqrt(2 / 8)),
+    ('kernels scaled as LeCun', math.sqrt(1 / 8)),
+    ('kernels scaled as LeCun, times 4', math.sqrt(16 / 8)),
+    ('kernels scaled as Glorot', math.sqrt(2 / 10)),
+    ('kernels scaled as an orthogonal matrix', math.sqrt(1 / 8)),
   )
   def test_kernels_are_rescaled_and_nothing_else(self, name, scale):
-    (change,) = (c for n, c in _changes().items() if n.startswith(name))
+    change = _changes(activations=frozenset({'sigmoid'}))[name]
     kernel, bias = change.initial(_PARAMS)
     np.testing.assert_allclose(kernel, np.full([8, 2], scale), rtol=1e-6)
     np.testing.assert_array_equal(bias, _PARAMS[1])
 
   def test_kernels_of_zeros_are_drawn_but_not_rescaled(self):
     found = _changes(params=(jnp.zeros([8, 2]), jnp.ones(2)))
-    self.assertNotIn('kernels of scale', ' '.join(found))
-    drawn = found["kernels drawn anew, of He's scale"].initial(_PARAMS)[0]
+    self.assertNotIn('kernels scaled', ' '.join(found))
+    drawn = found['kernels drawn anew as He'].initial(_PARAMS)[0]
     self.assertLen(np.unique(drawn), 16)
     np.testing.assert_allclose(np.std(drawn), math.sqrt(2 / 8), rtol=0.4)
 
   def test_kernels_that_have_a_scale_are_left_out(self):
     he = jnp.full([8, 2], math.sqrt(2 / 8))
     names = ' '.join(_changes(params=(he, jnp.ones(2))))
-    self.assertNotIn("He's: ", names)
-    self.assertIn("LeCun's: ", names)
+    self.assertNotIn('scaled as He', names)
+    self.assertIn('scaled as LeCun', names)
+    self.assertNotIn('times 4', names)
 
   @parameterized.parameters(
     (optax.sgd(0.1), True),

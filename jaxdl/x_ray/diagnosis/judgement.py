@@ -37,13 +37,13 @@ VERDICTS = (
 _BEHIND: dict[str, tuple[str, ...]] = {
   'symmetric': ('dead', 'batch_norm_degenerate', 'rank_collapse'),
   'batch_norm_degenerate': ('dead', 'symmetric', 'rank_collapse'),
-  'dead': ('symmetric', 'batch_norm_degenerate', 'rank_collapse'),
+  'dead': ('symmetric', 'batch_norm_degenerate'),
 }
 _ANYWHERE: dict[str, tuple[str, ...]] = {
   'input_scale': ('saturated', 'nonfinite', 'diverging_update'),
   'symmetric': ('disconnected', 'vanishing', 'exploding'),
   'batch_norm_degenerate': ('disconnected', 'vanishing', 'exploding'),
-  'dead': ('disconnected', 'vanishing', 'exploding'),
+  'dead': ('disconnected', 'vanishing', 'exploding', 'rank_collapse'),
   'saturated': ('vanishing', 'exploding', 'disconnected', 'rank_collapse'),
   'exploding': ('nonfinite', 'diverging_update'),
   'nonfinite': ('underflow', 'disconnected', 'diverging_update'),
@@ -82,8 +82,17 @@ def diagnose(
     The findings; none if the model is healthy. What another finding explains is
     told as evidence for that one, and not as one of its own.
   """
-  suspicions = [s for rule in _RULES for s in rule(examination, thresholds)]
-  suspicions.sort(key=lambda s: (VERDICTS.index(s.verdict), s.at))
+  return fold([s for rule in _RULES for s in rule(examination, thresholds)])
+
+
+def fold(suspicions: Sequence[Suspicion]) -> tuple[Finding, ...]:
+  """Puts suspicions in order, each symptom into the evidence of its cause.
+
+  Args:
+    suspicions: in any order.
+  """
+  order = lambda s: (VERDICTS.index(s.verdict), s.at)
+  suspicions = sorted(suspicions, key=order)
   cause = [_cause(i, suspicions) for i in range(len(suspicions))]
   return tuple(
     suspicion.finding([s for j, s in enumerate(suspicions) if cause[j] == i])
@@ -110,4 +119,7 @@ def _explains(a: int, b: int, suspicions: Sequence[Suspicion]) -> bool:
     return a < b and not first.stands_alone
   if second.verdict in _BEHIND.get(first.verdict, ()):
     return (first.at, a) < (second.at, b)
-  return second.verdict in _ANYWHERE.get(first.verdict, ())
+  if second.verdict not in _ANYWHERE.get(first.verdict, ()):
+    return False
+  # Of two that may each explain the other, the first in order does.
+  return a < b or first.verdict not in _ANYWHERE.get(second.verdict, ())
