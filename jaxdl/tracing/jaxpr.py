@@ -4,7 +4,7 @@ This is the only file that knows how jax writes a jaxpr down, and the only one
 in which versions of jax differ.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -31,6 +31,8 @@ class Operation(NamedTuple):
     traceback: the Python frames in which it was written, or None.
     hidden: the scopes in it, relative to `path`, that a probe can't look into:
       those in a while loop, and in a function with a derivative of its own.
+    around: the traceback of the operation in whose body it is, or None; its own
+      may end where the body begins.
   """
 
   primitive: core.Primitive
@@ -43,11 +45,12 @@ class Operation(NamedTuple):
   activation: str = ''
   traceback: Any = None
   hidden: tuple[Path, ...] = ()
+  around: Any = None
 
   @property
   def source(self) -> str:
     """The line that it was written in: `model.py:42 attention`, or empty."""
-    return source.line(self.traceback)
+    return source.line(self.traceback) or source.line(self.around)
 
 
 class Graph(NamedTuple):
@@ -84,22 +87,39 @@ def has_scopes(graph: Graph) -> bool:
   )
 
 
-def with_lines_as_scopes(graph: Graph) -> Graph:
-  """Puts each operation in a scope named as its line: `model.py:42 attention`.
+def with_lines_as_scopes(
+  graph: Graph, made: Collection[int] | None = None
+) -> Graph:
+  """Puts operations in scopes named as their lines: `model.py:42 attention`.
 
   Args:
-    graph: without scopes of its own.
+    graph: any.
+    made: keys of values made in no scope: their lines are put. None puts all
+      lines, in a graph without scopes of its own.
   """
-  return _Numbering().number(_with_lines_as_scopes(graph))
+  if made is not None and not made:
+    return graph
+  return _Numbering().number(_with_lines_as_scopes(graph, made))
 
 
-def _with_lines_as_scopes(graph: Graph) -> Graph:
+def _with_lines_as_scopes(
+  graph: Graph, made: Collection[int] | None, is_within: bool = False
+) -> Graph:
+  lines = {
+    operation.source
+    for operation in graph.operations
+    if made is None or any(key in made for key in operation.outputs)
+  }
   operations = []
   for operation in graph.operations:
-    bodies = tuple(map(_with_lines_as_scopes, operation.bodies))
+    is_scoped = is_within or bool(operation.path)
+    bodies = tuple(
+      _with_lines_as_scopes(body, made, is_scoped) for body in operation.bodies
+    )
     # What is in a body has lines of its own.
-    path = (operation.source,) if operation.source and not bodies else ()
-    operations.append(operation._replace(path=path, bodies=bodies))
+    if not bodies and not is_scoped and operation.source in lines - {''}:
+      operation = operation._replace(path=(operation.source,))
+    operations.append(operation._replace(bodies=bodies))
   return graph._replace(operations=tuple(operations))
 
 
@@ -140,11 +160,13 @@ class _Caller(NamedTuple):
     activation: what it is a part of, or empty.
     traceback: of the outermost call to a function of jax, whose own lines are
       those of its first call; or None.
+    around: of the operation in whose body it is, or None.
   """
 
   path: Path = ()
   activation: str = ''
   traceback: Any = None
+  around: Any = None
 
 
 class _Flattening:
@@ -191,7 +213,10 @@ class _Flattening:
         continue
       outputs = tuple(self._name(var, env, avals) for var in eqn.outvars)
       # Scopes in a body are relative to it.
+      traceback = here.traceback or eqn.source_info.traceback
       inside = here._replace(path=())
+      if source.line(traceback):
+        inside = inside._replace(around=traceback)
       own = _with_own_derivative(eqn)
       closed = [body for body in (own, _loop_body(eqn)) if body is not None]
       operations.append(
@@ -204,7 +229,8 @@ class _Flattening:
           bodies=tuple(self.graph(body, inside) for body in _bodies(eqn)),
           called=None if own is None else self.graph(own, inside),
           activation=here.activation,
-          traceback=here.traceback or eqn.source_info.traceback,
+          traceback=traceback,
+          around=here.around,
           hidden=tuple(p for b in closed for p in _scopes_within(b)),
         )
       )
@@ -218,6 +244,7 @@ def _enter(eqn: Any, caller: _Caller) -> _Caller:
     caller.path + _scopes(eqn),
     caller.activation or source.activation(eqn),
     traceback,
+    caller.around,
   )
 
 

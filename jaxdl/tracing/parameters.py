@@ -5,7 +5,7 @@ weight) still is those parameters. They are used where an operation mixes them
 with anything else: data, state, or what data became.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from jaxdl.tracing import jaxpr
 from jaxdl.tracing.jaxpr import Graph
@@ -33,12 +33,36 @@ def uses(
     lies in no scope is `()`.
   """
   found: dict[Path, dict[int, None]] = {}
-  origins = {
+  _collect(graph, (), _origins(graph, parameters), found)
+  return {path: tuple(used) for path, used in found.items()}
+
+
+def used_in_no_scope(graph: Graph, parameters: Sequence[int]) -> set[int]:
+  """Finds where parameters are used that no scope uses.
+
+  Args:
+    graph: the flattened jaxpr of a loss.
+    parameters: positions of the inputs that are parameters.
+
+  Returns:
+    Keys of the values that are made there.
+  """
+  used = uses(graph, parameters)
+  outside = set(used.get((), ()))
+  for path, found in used.items():
+    if path:
+      outside.difference_update(found)
+  made: set[int] = set()
+  if outside:
+    _collect(graph, (), _origins(graph, outside), {}, made)
+  return made
+
+
+def _origins(graph: Graph, parameters: Collection[int]) -> dict[int, _Origin]:
+  return {
     key: frozenset({i}) if i in parameters else None
     for i, key in enumerate(graph.inputs)
   }
-  _collect(graph, (), origins, found)
-  return {path: tuple(used) for path, used in found.items()}
 
 
 def _collect(
@@ -46,8 +70,17 @@ def _collect(
   prefix: Path,
   given: Mapping[int, _Origin],
   found: dict[Path, dict[int, None]],
+  made_outside: set[int] | None = None,
 ) -> None:
-  """Walks one level; `given` has the origins of its inputs."""
+  """Walks one level.
+
+  Args:
+    graph: of this level.
+    prefix: the scopes around it.
+    given: the origins of its inputs.
+    found: what is found, by path.
+    made_outside: keys of what is made of parameters in no scope.
+  """
   origins: dict[int, _Origin] = {**given}
   origins.update(dict.fromkeys(graph.constants))
   for operation in graph.operations:
@@ -57,7 +90,7 @@ def _collect(
     ]
     if operation.bodies:
       for body, inner in _into_bodies(operation, inputs):
-        _collect(body, prefix + operation.path, inner, found)
+        _collect(body, prefix + operation.path, inner, found, made_outside)
     made: _Origin = None
     if not operation.bodies and None not in inputs:
       made = _NOTHING.union(*(i for i in inputs if i is not None))
@@ -70,6 +103,8 @@ def _collect(
       here = found.setdefault(prefix + operation.path, {}) if used else {}
       for origin in used:
         here.update(dict.fromkeys(origin))
+      if used and made_outside is not None and not prefix + operation.path:
+        made_outside.update(operation.outputs)
     origins.update(dict.fromkeys(operation.outputs, made))
 
 

@@ -22,6 +22,7 @@ from jax import lax
 import jax.numpy as jnp
 from jaxdl.tracing import evaluation
 from jaxdl.tracing import jaxpr
+from jaxdl.tracing import parameters
 from jaxdl.tracing import sites
 from jaxdl.tracing import source
 from jaxdl.tracing import statistics
@@ -178,7 +179,10 @@ class Traced(NamedTuple):
 
 
 def trace(
-  fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+  fn: Callable[..., Any],
+  args: tuple[Any, ...],
+  kwargs: Mapping[str, Any],
+  num_parameters: int = 0,
 ) -> Traced:
   """Traces a function once, and finds what can be measured in it.
 
@@ -186,8 +190,13 @@ def trace(
     fn: a function to a scalar, or to `(scalar, aux)`.
     args: positional arguments; of arrays, only shapes matter.
     kwargs: keyword arguments.
+    num_parameters: how many of the arrays, the first, are parameters. Where one
+      of them is used that no scope uses, its line is a scope.
   """
   graph, out_tree = evaluation.trace(fn, args, kwargs)
+  if jaxpr.has_scopes(graph):
+    used = parameters.used_in_no_scope(graph, range(num_parameters))
+    graph = jaxpr.with_lines_as_scopes(graph, used)
   return Traced(graph, out_tree, sites.find(graph))
 
 

@@ -37,6 +37,7 @@ class Site(NamedTuple):
       so that scaling its cotangent scales all cotangents before it alike.
     activation: the activation function that made it, or empty.
     source: the line that made it, `model.py:42 attention`, or empty.
+    is_live: whether the loss depends on it.
   """
 
   key: int
@@ -47,6 +48,7 @@ class Site(NamedTuple):
   is_cut: bool
   activation: str
   source: str
+  is_live: bool = True
 
   @property
   def lengths(self) -> tuple[int, ...]:
@@ -63,7 +65,9 @@ def find(graph: Graph) -> tuple[Site, ...]:
 
   An activation function between two layers, whose value leaves no scope, is a
   scope of its own: `block/relu`. In a graph without any named scopes, those are
-  the lines of the program: `model.py:42 attention`.
+  the lines of the program: `model.py:42 attention`. A value made of
+  numbers in the program alone, such as a recurrent network's first state, is
+  none.
 
   Args:
     graph: the flattened jaxpr of a loss.
@@ -107,6 +111,7 @@ def _find(
   is_open: bool,
   tainted_inputs: frozenset[int] = frozenset(),
   lasting_inputs: frozenset[int] = frozenset(),
+  fixed_inputs: frozenset[int] = frozenset(),
 ) -> list[Site]:
   """Finds the sites of one level.
 
@@ -119,12 +124,14 @@ def _find(
     tainted_inputs: keys of inputs that depend on sites.
     lasting_inputs: keys of inputs that are read again after this level (the
       constants of a scan).
+    fixed_inputs: keys of inputs that are made of numbers in the program alone.
 
   Returns:
     Sites of this level and below, in order.
   """
   needed = _needed(graph, live)
-  chosen = _chosen(graph, needed)
+  fixed = _fixed(graph, fixed_inputs)
+  chosen = _chosen(graph, needed, fixed)
   last_use = _last_use(graph, needed, live, lasting_inputs)
   tainted = set(tainted_inputs)
   found = []
@@ -139,6 +146,7 @@ def _find(
         scans,
         needed,
         tainted,
+        fixed,
         is_open=is_open or bool(earlier - set(operation.outputs)),
       )
     found += inner
@@ -146,24 +154,19 @@ def _find(
       tainted.update(operation.outputs)
     for key in operation.outputs:
       if key in chosen:
-        bypasses = {
-          other
-          for other in tainted
-          if other != key and last_use.get(other, -1) > index
-        }
+        bypasses = {k for k in tainted if last_use.get(k, -1) > index} - {key}
         tainted.add(key)
-        aval = graph.avals[key]
-        paths = tuple('/'.join(prefix + path) for path in chosen[key])
         found.append(
           Site(
             key,
-            paths,
-            aval.shape,
-            aval.dtype,
+            tuple('/'.join(prefix + path) for path in chosen[key]),
+            graph.avals[key].shape,
+            graph.avals[key].dtype,
             scans,
             is_cut=not is_open and not bypasses,
             activation=operation.activation,
             source=operation.source,
+            is_live=key in needed,
           )
         )
   return found
@@ -176,16 +179,19 @@ def _find_in_body(
   scans: tuple[Scan, ...],
   needed: set[int],
   tainted: set[int],
+  fixed: set[int],
   is_open: bool,
 ) -> list[Site]:
   """Finds the sites in the body of a scan, remat, or branch of a cond."""
   is_scan = operation.primitive.name == 'scan'
   is_cond = operation.primitive.name == 'cond'
   inputs = operation.inputs[1:] if is_cond else operation.inputs
+  pairs = list(zip(body.inputs, inputs, strict=True))
   tainted_inputs = {
-    own
-    for own, outer in zip(body.inputs, inputs, strict=True)
-    if isinstance(outer, int) and outer in tainted
+    own for own, outer in pairs if isinstance(outer, int) and outer in tainted
+  }
+  fixed_inputs = {
+    own for own, outer in pairs if not isinstance(outer, int) or outer in fixed
   }
   lasting = set()
   if is_scan:
@@ -196,6 +202,7 @@ def _find_in_body(
     lasting = set(body.inputs[:num_consts])
     carried = body.inputs[num_consts:][:num_carry]
     tainted_inputs |= {k for k in carried if _is_inexact(body.avals[k])}
+    fixed_inputs.difference_update(carried)
   return _find(
     body,
     prefix + operation.path,
@@ -204,13 +211,18 @@ def _find_in_body(
     is_open=is_open or is_cond,
     tainted_inputs=frozenset(tainted_inputs),
     lasting_inputs=frozenset(lasting),
+    fixed_inputs=frozenset(fixed_inputs),
   )
 
 
-def _chosen(graph: Graph, needed: set[int]) -> dict[int, list[Path]]:
+def _chosen(
+  graph: Graph, needed: set[int], fixed: set[int]
+) -> dict[int, list[Path]]:
   """The value that stands for each scope: its paths, innermost first."""
   best: dict[Path, tuple[Any, int]] = {}
   for order, (key, path) in enumerate(_exits(graph)):
+    if key in fixed:
+      continue
     rank = (key in needed, math.prod(graph.avals[key].shape), order)
     if path not in best or rank > best[path][0]:
       best[path] = (rank, key)
@@ -251,6 +263,15 @@ def _exits(graph: Graph) -> list[tuple[int, Path]]:
         name = activation if time == 1 else f'{activation}#{time}'
         exits.append((key, (*path, name)))
   return exits
+
+
+def _fixed(graph: Graph, inputs: frozenset[int]) -> set[int]:
+  """Keys of the values that are made of numbers in the program alone."""
+  fixed = set(inputs)
+  for operation in graph.operations:
+    if fixed.issuperset(_keys(operation.inputs)):
+      fixed.update(operation.outputs)
+  return fixed
 
 
 def _needed(graph: Graph, live: frozenset[int]) -> set[int]:

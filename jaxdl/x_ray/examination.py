@@ -74,8 +74,12 @@ def subject(
   """
   adapted = adapters.adapt(loss_fn, model)
   traced = probing.trace(
-    adapted.loss, (adapted.params, adapted.rest, *args), {}
+    adapted.loss,
+    (adapted.params, adapted.rest, *args),
+    {},
+    num_parameters=len(adapted.params),
   )
+  traced = traced._replace(sites=_of_interest(traced, len(adapted.params)))
   _check_scalar(traced, has_aux)
   read = structure.structure(traced, len(adapted.params), len(adapted.rest))
   return Subject(adapted, args, traced, has_aux, read)
@@ -177,7 +181,8 @@ def read(subject: Subject, measured: Measured) -> Examination:
   graph = subject.traced.graph
   parameters = range(len(adapted.params))
   uses = parameters_lib.uses(graph, parameters)
-  names = naming.Naming(uses, adapted.names)
+  scopes = [path for site in subject.traced.sites for path in site.paths]
+  names = naming.Naming(uses, adapted.names, scopes)
   if not jaxpr.has_scopes(graph):
     uses = parameters_lib.uses(jaxpr.with_lines_as_scopes(graph), parameters)
   return Examination(
@@ -203,6 +208,17 @@ def read(subject: Subject, measured: Measured) -> Examination:
     moments=tuple(_moments(subject, measured, names)),
     broadcasts=subject.structure.broadcasts,
   )
+
+
+def _of_interest(
+  traced: probing.Traced, num_parameters: int
+) -> tuple[sites.Site, ...]:
+  """Without modules that have no parameters and no effect on the loss.
+
+  Such are the moving averages that a normalization keeps.
+  """
+  uses = parameters_lib.uses(traced.graph, range(num_parameters))
+  return tuple(s for s in traced.sites if s.is_live or _used(s, uses))
 
 
 def _inputs(
@@ -321,8 +337,9 @@ def _in_order(
 def _used(
   site: sites.Site, uses: Mapping[Any, Sequence[int]]
 ) -> tuple[int, ...]:
-  """Parameters used in the innermost scope itself."""
-  return tuple(uses.get(tuple(site.paths[0].split('/')), ()))
+  """Parameters used in the scopes that a value leaves, not below them."""
+  found = (uses.get(tuple(path.split('/')), ()) for path in site.paths)
+  return tuple(dict.fromkeys(itertools.chain(*found)))
 
 
 def _check_scalar(traced: probing.Traced, has_aux: bool) -> None:

@@ -7,6 +7,7 @@ from jax import lax
 import jax.numpy as jnp
 from jaxdl.tracing import evaluation
 from jaxdl.tracing import parameters
+from jaxdl.tracing import probing
 
 
 def _uses(loss, params, *args):
@@ -117,6 +118,46 @@ class UsesTest(parameterized.TestCase):
 
   def test_what_is_not_used_is_in_no_scope(self):
     self.assertEqual(_uses(lambda params, x: jnp.sum(x), _PARAMS, _X), {})
+
+
+class UsedInNoScopeTest(absltest.TestCase):
+  def _paths(self, loss):
+    traced = probing.trace(loss, (_PARAMS, _X), {}, num_parameters=2)
+    return [site.paths[0] for site in traced.sites]
+
+  def test_its_line_is_a_scope(self):
+    def loss(params, x):
+      with jax.named_scope('head'):
+        x = x + params['b']
+      x = jnp.sin(x) @ params['w'].T
+      return jnp.sum(x)
+
+    line = loss.__code__.co_firstlineno + 3
+    self.assertEqual(
+      self._paths(loss), ['head', f'parameters_test.py:{line} loss']
+    )
+
+  def test_in_a_scan(self):
+    def loss(params, x):
+      with jax.named_scope('head'):
+        x = x + params['b']
+
+      def layer(x, _):
+        return jnp.sin(x) @ params['w'], None
+
+      return jnp.sum(lax.scan(layer, x, length=2)[0])
+
+    line = loss.__code__.co_firstlineno + 5
+    self.assertEqual(
+      self._paths(loss), ['head', f'parameters_test.py:{line} layer']
+    )
+
+  def test_not_if_a_scope_uses_it_as_well(self):
+    def loss(params, x):
+      decay = 0.1 * jnp.sum(params['w'] ** 2)
+      return jnp.sum(_dense(params, x)) + decay
+
+    self.assertEqual(self._paths(loss), ['dense'])
 
 
 if __name__ == '__main__':

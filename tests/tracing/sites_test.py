@@ -53,6 +53,35 @@ class FindTest(parameterized.TestCase):
 
     self.assertNotIn('index', _find(loss, jnp.ones(3)))
 
+  def test_what_is_made_of_numbers_alone_is_no_site(self):
+    def loss(x):
+      with jax.named_scope('cell'):
+        h = jnp.zeros(3) + 1
+
+      def step(h, x):
+        with jax.named_scope('mask'):
+          mask = jnp.arange(3.0) > 1
+          mask = mask.astype(jnp.float32)
+        with jax.named_scope('add'):
+          return h + x * mask, None
+
+      return jnp.sum(lax.scan(step, h, x)[0])
+
+    self.assertEqual(list(_find(loss, jnp.ones((2, 3)))), ['add'])
+
+  def test_a_site_knows_whether_the_loss_depends_on_it(self):
+    def loss(x):
+      with jax.named_scope('norm'):
+        mean = jnp.mean(x, axis=0)
+        y = x - mean
+      with jax.named_scope('history'):
+        history = 0.9 * mean
+      return jnp.sum(y), history
+
+    found = _find(loss, jnp.ones((3, 2)))
+    self.assertTrue(found['norm'].is_live)
+    self.assertFalse(found['history'].is_live)
+
   def test_paths_that_occur_twice_are_numbered(self):
     def block(x):
       with jax.named_scope('block'):

@@ -2,6 +2,7 @@
 
 from absl.testing import absltest
 from absl.testing import parameterized
+from flax import nnx
 import jax
 from jax import lax
 import jax.numpy as jnp
@@ -147,6 +148,19 @@ class LineTest(parameterized.TestCase):
     (site,) = sites.find(graph)
     line = loss.__code__.co_firstlineno + 2
     self.assertEqual(site.source, f'source_test.py:{line} loss')
+
+  def test_what_a_library_puts_in_a_scan_has_the_line_of_its_call(self):
+    def loss(x):
+      rnn = nnx.RNN(nnx.SimpleCell(3, 2, rngs=nnx.Rngs(0)))
+      return jnp.sum(rnn(x))
+
+    graph, _ = evaluation.trace(loss, (jnp.ones((2, 4, 3)),), {})
+    line = loss.__code__.co_firstlineno + 2
+    *_, scan = (o for o in graph.operations if o.bodies)
+    self.assertEqual(
+      {operation.source for operation in scan.bodies[0].operations},
+      {f'source_test.py:{line} loss'},
+    )
 
   def test_what_no_line_made_has_none(self):
     self.assertEqual(source.line(None), '')

@@ -13,7 +13,13 @@ class _Block(nnx.Module):
     self.dense = nnx.Linear(3, 3, rngs=rngs)
 
   def __call__(self, x):
-    return nnx.relu(self.dense(x))
+    return self.positive(self.dense(x))
+
+  def positive(self, x):
+    return nnx.relu(x)
+
+  def halved(self, x):
+    return self.dense(x) / 2
 
 
 class _Net(nnx.Module):
@@ -53,18 +59,33 @@ class OpenedByTest(parameterized.TestCase):
 
   def test_a_module_is_named_as_it_is_referred_to(self):
     found = self._stacks(self.net)
-    self.assertIn('parts.first/dense', found)
-    self.assertIn('parts.second/dense', found)
+    self.assertIn('./parts.first/dense', found)
+    self.assertIn('./parts.second/dense', found)
 
   def test_a_module_that_the_loss_calls_itself(self):
     found = self._stacks(lambda x: self.net.parts['second'](x))
     self.assertIn('parts.second/dense', found)
 
+  def test_a_method_of_a_module(self):
+    found = self._stacks(lambda x: self.net.parts['second'].halved(x))
+    self.assertIn('parts.second:halved', found)
+    self.assertIn('parts.second:halved/dense', found)
+
+  def test_a_method_that_a_module_calls_itself_is_no_scope(self):
+    found = self._stacks(self.net)
+    self.assertFalse([stack for stack in found if 'positive' in stack], found)
+
   def test_a_module_put_together_anew_is_named_as_its_class(self):
+    def rebuilt(x):
+      return nnx.merge(*nnx.split(self.net.parts['first']))(x)
+
+    self.assertIn('._Block/dense', self._stacks(rebuilt))
+
+  def test_a_model_put_together_anew_is_the_model(self):
     def rebuilt(x):
       return nnx.merge(*nnx.split(self.net))(x)
 
-    self.assertIn('.' + '_Net/parts.first/dense', self._stacks(rebuilt))
+    self.assertIn('./parts.first/dense', self._stacks(rebuilt))
 
   def test_a_function_that_was_traced_before_is_traced_again(self):
     jitted = jax.jit(self.net.__call__)
@@ -72,12 +93,10 @@ class OpenedByTest(parameterized.TestCase):
     self.assertTrue(any('parts.first/dense' in s for s in self._stacks(jitted)))
 
   def test_leaves_the_model_and_its_classes_as_they_were(self):
-    calls = [_Net.__call__, _Block.__call__, nnx.Linear.__call__]
+    calls = [_Net.__call__, _Block.halved, nnx.Linear.__call__]
     before = nnx.state(self.net)
     self._stacks(self.net)
-    self.assertEqual(
-      calls, [_Net.__call__, _Block.__call__, nnx.Linear.__call__]
-    )
+    self.assertEqual(calls, [_Net.__call__, _Block.halved, nnx.Linear.__call__])
     after = nnx.state(self.net)
     jax.tree.map(self.assertIs, jax.tree.leaves(before), jax.tree.leaves(after))
     self.assertEqual(
