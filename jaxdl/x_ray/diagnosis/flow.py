@@ -15,6 +15,9 @@ from jaxdl.x_ray.diagnosis.thresholds import Thresholds
 from jaxdl.x_ray.results import Examination
 import numpy as np
 
+# Share of all that is lost that one layer must lose for it to be no trend.
+_ALONE = 0.75
+
 
 def rule(examination: Examination, thresholds: Thresholds) -> list[Suspicion]:
   """Suspects gradients that vanish or explode.
@@ -37,9 +40,12 @@ def rule(examination: Examination, thresholds: Thresholds) -> list[Suspicion]:
   changes = sign * _changes(profile)
   no_trend = abs(trend.rate) <= thresholds.rate_errors * trend.error
   jump = int(np.argmax(changes))
-  if no_trend and changes[jump] < thresholds.decades:
+  is_jump = changes[jump] >= max(
+    _ALONE * abs(trend.decades), thresholds.decades
+  )
+  if no_trend and not is_jump:
     return []
-  start = jump if no_trend else _start(changes)
+  start = jump if is_jump else _start(changes)
   index = layers[start + 1]
   verdict = 'vanishing' if sign < 0 else 'exploding'
   first = np.flatnonzero(np.isfinite(profile))[0]
@@ -48,7 +54,7 @@ def rule(examination: Examination, thresholds: Thresholds) -> list[Suspicion]:
     f'{"loses" if sign < 0 else "gains"} {abs(trend.decades):.1f} powers of '
     f'ten over {len(rows)} layers'
   )
-  if no_trend:
+  if is_jump:
     evidence += f', {changes[jump]:.1f} of them at `{rows[jump + 1].name}`'
   else:
     evidence += f': {trend}'

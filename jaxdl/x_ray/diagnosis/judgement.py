@@ -48,6 +48,7 @@ _ANYWHERE: dict[str, tuple[str, ...]] = {
   'exploding': ('nonfinite', 'diverging_update'),
   'nonfinite': ('underflow', 'disconnected', 'diverging_update'),
   'underflow': ('disconnected', 'vanishing'),
+  'disconnected': ('rank_collapse',),
   'vanishing': ('rank_collapse', 'underflow'),
 }
 
@@ -113,10 +114,10 @@ def _cause(index: int, suspicions: Sequence[Suspicion]) -> int | None:
 def _explains(a: int, b: int, suspicions: Sequence[Suspicion]) -> bool:
   """Whether suspicion `a` explains `b`; they are in the order of `VERDICTS`."""
   first, second = suspicions[a], suspicions[b]
-  if second.stands_alone:
+  if first.stands_alone or second.stands_alone:
     return False
   if first.verdict == second.verdict:
-    return a < b and not first.stands_alone
+    return a < b
   if second.verdict in _BEHIND.get(first.verdict, ()):
     return (first.at, a) < (second.at, b)
   if second.verdict not in _ANYWHERE.get(first.verdict, ()):

@@ -14,9 +14,10 @@ _HALVES = frozenset({'float16', 'bfloat16'})
 # A zero is the end of an underflow if what it was made of was so small, in
 # multiples of the smallest number.
 _SMALL = 2.0**10
-_TARGET = (
-  2.0**-4
-)  # What the largest gradient is brought to: far from both ends.
+# For the largest gradient: far from both ends.
+_TARGET = 2.0**-4
+# The scale of a loss where no gradient is left to tell it.
+_GUESS = 2.0**15
 
 
 def rule(examination: Examination, thresholds: Thresholds) -> list[Suspicion]:
@@ -26,49 +27,44 @@ def rule(examination: Examination, thresholds: Thresholds) -> list[Suspicion]:
     examination: what was measured.
     thresholds: `underflow`.
   """
-  rows = [
-    (i, row)
-    for i, row in enumerate(examination.rows)
-    if path.is_taken(row) and math.isfinite(row.backward.rms)
-  ]
-  for (i, row), (_, behind) in reversed(
-    list(zip(rows, rows[1:], strict=False))
-  ):
-    if row.dtype not in _HALVES:
+  behind = math.nan  # The size of the gradient behind a row; of the loss, none.
+  for i, row in reversed(list(enumerate(examination.rows))):
+    size = float(row.backward.rms)
+    if not path.is_taken(row) or not math.isfinite(size):
       continue
-    quantum = float(jnp.finfo(row.dtype).smallest_subnormal)
-    if row.backward.rms >= thresholds.underflow * quantum:
-      continue
-    if row.backward.rms > 0 or 0 < behind.backward.rms < _SMALL * quantum:
-      return [_suspicion(examination, i, row, behind, quantum)]
+    if row.dtype in _HALVES:
+      quantum = float(jnp.finfo(row.dtype).smallest_subnormal)
+      is_lost = size > 0 or not (behind == 0 or behind >= _SMALL * quantum)
+      if is_lost and size < thresholds.underflow * quantum:
+        return [_suspicion(examination, i, row, size, behind)]
+    behind = size
   return []
 
 
 def _suspicion(
-  examination: Examination, index: int, row: Row, behind: Row, quantum: float
+  examination: Examination, index: int, row: Row, size: float, behind: float
 ) -> Suspicion:
-  largest = max(
-    float(r.backward.max_abs)
-    for r in examination.rows
-    if math.isfinite(r.backward.max_abs)
-  )
-  scale = 2.0 ** math.floor(math.log2(_TARGET / largest))
-  size = float(row.backward.rms)
-  seen = (
-    f'{words.number(size)}'
-    if size
-    else f'0, behind it {words.number(float(behind.backward.rms))}'
-  )
+  quantum = float(jnp.finfo(row.dtype).smallest_subnormal)
+  seen = words.number(size)
+  if math.isfinite(behind) and not size:
+    seen += f', behind it {words.number(behind)}'
   return Suspicion(
     'underflow',
     row.name,
     f'the root mean square of its gradient is {seen}; {row.dtype} has no '
     f'number between 0 and {words.number(quantum)}',
     (
-      f'multiply the loss by {scale:.0f}, and divide the gradients by it in '
-      'float32 (Micikevicius et al., 2018)',
+      f'multiply the loss by {_scale(examination):.0f}, and divide the '
+      'gradients by it in float32 (Micikevicius et al., 2018)',
       'use bfloat16 in place of float16: it has the range of float32',
       f'compute `{row.name}` in float32',
     ),
     index,
   )
+
+
+def _scale(examination: Examination) -> float:
+  """A power of two that brings the largest gradient near `_TARGET`."""
+  sizes = [float(row.backward.max_abs) for row in examination.rows]
+  largest = max((x for x in sizes if math.isfinite(x)), default=0.0)
+  return 2.0 ** math.floor(math.log2(_TARGET / largest)) if largest else _GUESS

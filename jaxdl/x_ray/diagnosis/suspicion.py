@@ -16,7 +16,8 @@ class Suspicion(NamedTuple):
     evidence: as in `Finding`.
     remedies: as in `Finding`.
     at: the position among the rows at which it starts; -1 before all of them.
-    stands_alone: whether it was read in the graph, and nothing explains it.
+    stands_alone: whether it neither explains others nor is explained by them:
+      it was read in the graph.
   """
 
   verdict: str

@@ -67,11 +67,7 @@ def find(
     if place.operation.primitive.name not in _ROOTS:
       continue
     for operation in _reductions(place.operation, makers):
-      axes = tuple(operation.params['axes'])
-      (operand,) = operation.inputs
-      if not isinstance(operand, int):
-        continue
-      key = makers.back(operand, _ELEMENTWISE)
+      key, axes = _reduced(operation, makers)
       maker = makers.place(key)
       if maker is None or not origin.get(key, 0) & _DATA:
         continue
@@ -95,10 +91,38 @@ def _reductions(root: Operation, makers: facts.Makers) -> Iterator[Operation]:
       continue
     seen.add(key)
     name = place.operation.primitive.name
-    if name == 'reduce_sum':
+    if _axes(place.operation) is not None:
       yield place.operation
     elif name in _ELEMENTWISE:
       pending += [a for a in place.operation.inputs if isinstance(a, int)]
+
+
+def _reduced(
+  reduction: Operation, makers: facts.Makers
+) -> tuple[int, tuple[int, ...]]:
+  """What is summed, and over which of its axes, by this and earlier sums."""
+  summed: set[int] = set()
+  while True:
+    axes = _axes(reduction) or ()
+    (operand,) = (a for a in reduction.inputs if isinstance(a, int))
+    key = makers.back(operand, _ELEMENTWISE)
+    place = makers.place(operand)
+    ndim = place.graph.avals[operand].ndim if place is not None else 0
+    kept = [axis for axis in range(ndim) if axis not in axes]
+    summed = {*axes, *(kept[axis] for axis in summed if axis < len(kept))}
+    maker = makers.place(key)
+    if maker is None or _axes(maker.operation) is None:
+      return key, tuple(sorted(summed))
+    reduction = maker.operation
+
+
+def _axes(operation: Operation) -> tuple[int, ...] | None:
+  """The axes of a sum, over positions or over what `vmap` maps."""
+  axes = operation.params.get('axes', ())
+  is_sum = operation.primitive.name in ('reduce_sum', 'psum')
+  is_positional = all(isinstance(axis, int) for axis in axes)
+  is_single = sum(isinstance(a, int) for a in operation.inputs) == 1
+  return tuple(axes) if is_sum and is_positional and is_single else None
 
 
 def measure(axes: tuple[int, ...]) -> statistics.Measure:

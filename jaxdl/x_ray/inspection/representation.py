@@ -112,8 +112,8 @@ def parallel(x: Array, gradient: Array) -> Array:
 
   Returns:
     For the axis along which it is least, the largest difference of a slice from
-    the first, relative to the largest magnitude, of the parameter or of its gradient
-    (whichever is larger). NaN unless there are two axes of several slices.
+    the first, relative to the largest magnitude, of the parameter or of its
+    gradient (whichever is larger). NaN unless two axes have several slices.
   """
   axes = [axis for axis, size in enumerate(x.shape) if size > 1]
   if len(axes) < 2:

@@ -78,7 +78,14 @@ def _sites(graph: Graph, keys: set[int]) -> tuple[sites.Site, ...]:
         path = (f'?{key}',)
         found.append(
           sites.Site(
-            key, path, aval.shape, aval.dtype, place.scans, False, '', ''
+            key,
+            path,
+            aval.shape,
+            aval.dtype,
+            place.scans,
+            is_cut=False,
+            activation='',
+            source='',
           )
         )
   return tuple(found)
