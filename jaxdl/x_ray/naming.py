@@ -74,7 +74,11 @@ class Naming:
   def _is_root(self, step: str) -> bool:
     """Whether a scope is that of a whole Linen model, named as its class."""
     name = _split(step)[0][0]
-    return name[:1].isupper() and name not in self._tops and ' ' not in step
+    return (
+      name.lstrip('_')[:1].isupper()
+      and name not in self._tops
+      and ' ' not in step
+    )
 
   def _of_step(self, path: Path, shown: Path) -> Path:
     """Names a module by its own name: where its parameters are, if any."""
