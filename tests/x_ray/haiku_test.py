@@ -109,7 +109,7 @@ class HaikuTest(parameterized.TestCase):
   )
   def test_rows_and_their_parameters(self, fn, x, expected):
     network = hk.transform(fn)
-    params = network.init(_KEY, x)
+    params = outlines.zeros(jax.eval_shape(network.init, _KEY, x))
     loss = lambda params, x: jnp.mean(network.apply(params, _KEY, x) ** 2)
     found = outlines.outline(loss, params, x)
     self.assertEqual(found, outlines.lines(expected))
@@ -155,10 +155,9 @@ class HaikuTest(parameterized.TestCase):
       y, state = network.apply(params, state, x)
       return jnp.mean(y**2), state
 
-    params, state = jax.tree.map(
-      lambda x: jnp.ones(x.shape, x.dtype), (params, state)
+    found = outlines.outline(
+      loss, outlines.zeros(params), outlines.zeros(state), images, has_aux=True
     )
-    found = outlines.outline(loss, params, state, images, has_aux=True)
     self.assertEqual(found[: len(first)], first)
     self.assertEqual(found[-len(last) :], last)
     self.assertLen(found, num_rows)
@@ -172,7 +171,7 @@ class HaikuTest(parameterized.TestCase):
       return jnp.mean((y - x) ** 2) + quantized['loss']
 
     network = hk.without_apply_rng(hk.transform(forward))
-    params = network.init(_KEY, _X)
+    params = outlines.zeros(jax.eval_shape(network.init, _KEY, _X))
     found = outlines.outline(network.apply, params, _X)
     self.assertEqual(found[0], 'encoder w b')
     self.assertIn('vector_quantizer embeddings', found)

@@ -153,6 +153,11 @@ def _mlp(name):
   """.strip()
 
 
+def _init(model, *args, **kwargs):
+  init = lambda key: model.init(key, *args, **kwargs)
+  return outlines.zeros(jax.eval_shape(init, _KEY))
+
+
 def _loss(model):
   return lambda variables, x: jnp.mean(model.apply(variables, x) ** 2)
 
@@ -214,14 +219,14 @@ class LinenTest(parameterized.TestCase):
     ('one_layer', nn.Dense(3), '(model) kernel bias'),
   )
   def test_rows_and_their_parameters(self, model, expected):
-    variables = model.init(_KEY, _X)
+    variables = _init(model, _X)
     found = outlines.outline(_loss(model), variables, _X)
     # A block in evaluation has no dropout.
     self.assertEqual(found, [line for line in outlines.lines(expected) if line])
 
   def test_dropout_keys(self):
     model = _Transformer()
-    variables = model.init({'params': _KEY, 'dropout': _KEY}, _TOKENS)
+    variables = _init(model, _TOKENS, train=False)
 
     def loss(variables, tokens, key):
       return jnp.mean(model.apply(variables, tokens, rngs={'dropout': key}))
@@ -231,7 +236,7 @@ class LinenTest(parameterized.TestCase):
 
   def test_apply_fn_of_a_train_state(self):
     model = _Transformer()
-    params = model.init(_KEY, _TOKENS, train=False)['params']
+    params = _init(model, _TOKENS, train=False)['params']
     state = train_state.TrainState.create(
       apply_fn=model.apply, params=params, tx=optax.sgd(0.1)
     )
@@ -246,7 +251,7 @@ class LinenTest(parameterized.TestCase):
   @parameterized.named_parameters(('training', True), ('evaluation', False))
   def test_mutable_collections(self, train):
     model = _Convolutional()
-    variables = model.init(_KEY, _IMAGES, True)
+    variables = _init(model, _IMAGES, True)
 
     def loss(variables, x):
       return model.apply(variables, x, train, mutable=['batch_stats'])
@@ -260,7 +265,7 @@ class LinenTest(parameterized.TestCase):
 
   def test_collections_beside_the_parameters(self):
     model = _Convolutional()
-    variables = model.init(_KEY, _IMAGES, True)
+    variables = _init(model, _IMAGES, True)
 
     def loss(params, others, x):
       y, changed = model.apply(
@@ -278,7 +283,7 @@ class LinenTest(parameterized.TestCase):
     model = _Autoencoder()
     found = outlines.examined(
       lambda v, x: jnp.mean(model.apply(v, x, method='encode')),
-      model.init(_KEY, _X),
+      _init(model, _X),
       _X,
     )
     self.assertEqual([row.name for row in found.rows], ['inner', '(model)'])
@@ -287,8 +292,8 @@ class LinenTest(parameterized.TestCase):
   def test_two_models_in_one_loss(self):
     generator, critic = _Mlp(), _Twice()
     params = {
-      'generator': generator.init(_KEY, _X)['params'],
-      'critic': critic.init(_KEY, _X)['params'],
+      'generator': _init(generator, _X)['params'],
+      'critic': _init(critic, _X)['params'],
     }
 
     def loss(params, x):

@@ -2,6 +2,7 @@
 
 import re
 
+import jax
 from jaxdl.tracing import probing
 from jaxdl.tracing import statistics
 from jaxdl.x_ray import examination
@@ -50,6 +51,14 @@ def _signal(site):
   return probing.Signal(
     {'value': value, 'representation': zeros, 'constant': zeros},
     statistics.Backward(*[zeros] * len(statistics.Backward._fields)),
+  )
+
+
+def zeros(shapes):
+  """Arrays of these shapes: a model that need not be initialized."""
+  is_shape = lambda x: isinstance(x, jax.ShapeDtypeStruct)
+  return jax.tree.map(
+    lambda x: np.zeros(x.shape, x.dtype) if is_shape(x) else x, shapes
   )
 
 
