@@ -20,13 +20,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jaxdl.tracing import jaxpr
-from jaxdl.tracing import probing
 from jaxdl.x_ray import changes as changes_lib
 from jaxdl.x_ray import diagnosis
 from jaxdl.x_ray import examination as examination_lib
 from jaxdl.x_ray import kernels as kernels_lib
 from jaxdl.x_ray import steps as steps_lib
-from jaxdl.x_ray.inspection import structure
 import optax
 
 _LEARNING_RATE = 0.1  # Of gradient descent, where no optimizer is given.
@@ -149,6 +147,7 @@ def try_cures(
     frozenset(site.activation for site in subject.traced.sites),
   )
   scaled = _with_loss_scale(subject) if is_half else subject
+  read = examination_lib.reader(scaled)
   programs: dict[Any, Callable[..., Any]] = {}
   outcomes = []
   for change in changes_lib.of(situation):
@@ -159,11 +158,10 @@ def try_cures(
     program = programs[change.optimizer]
     begun = change.initial(params)
     before, after = (
-      examination_lib.read(
-        scaled,
+      read(
         jax.device_get(
           program(begun, subject.adapted.rest, stacked, change.setting, n)
-        ),
+        )
       )
       for n in (0, steps)
     )
@@ -300,12 +298,9 @@ def _with_loss_scale(
     value = value.astype(jnp.promote_types(value.dtype, jnp.float32)) * scale
     return (value, aux) if subject.has_aux else value
 
-  params, rest = adapted.params, (*adapted.rest, jnp.ones([], jnp.float32))
-  traced = probing.trace(loss, (params, rest, *subject.args), {})
-  return subject._replace(
-    adapted=adapted._replace(rest=rest, loss=loss),
-    traced=traced,
-    structure=structure.structure(traced, len(params), len(rest)),
+  rest = (*adapted.rest, jnp.ones([], jnp.float32))
+  return examination_lib.subject_of(
+    adapted._replace(rest=rest, loss=loss), subject.args, subject.has_aux
   )
 
 

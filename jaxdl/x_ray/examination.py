@@ -72,7 +72,22 @@ def subject(
     TypeError: if the loss is no scalar of floating point, or the model has no
       parameters.
   """
-  adapted = adapters.adapt(loss_fn, model)
+  return subject_of(adapters.adapt(loss_fn, model), args, has_aux)
+
+
+def subject_of(
+  adapted: adapters.Adapted, args: tuple[Any, ...], has_aux: bool
+) -> Subject:
+  """Traces the loss of a model that is adapted already; see `subject`.
+
+  Args:
+    adapted: the model.
+    args: further arguments of its loss.
+    has_aux: whether the loss returns auxiliary data.
+
+  Raises:
+    TypeError: if the loss is no scalar of floating point.
+  """
   traced = probing.trace(
     adapted.loss,
     (adapted.params, adapted.rest, *args),
@@ -177,6 +192,15 @@ def read(subject: Subject, measured: Measured) -> Examination:
     subject: what was examined.
     measured: what `measuring` returned, on the host.
   """
+  return reader(subject)(measured)
+
+
+def reader(subject: Subject) -> Callable[[Measured], Examination]:
+  """Makes what reads many measurements of one subject; see `read`.
+
+  Args:
+    subject: what was examined.
+  """
   adapted = subject.adapted
   graph = subject.traced.graph
   parameters = range(len(adapted.params))
@@ -185,29 +209,34 @@ def read(subject: Subject, measured: Measured) -> Examination:
   names = naming.Naming(uses, adapted.names, scopes)
   if not jaxpr.has_scopes(graph):
     uses = parameters_lib.uses(jaxpr.with_lines_as_scopes(graph), parameters)
-  return Examination(
-    loss=float(measured.loss),
-    rows=tuple(_rows(subject.traced.sites, measured.profile, names, uses)),
-    parameters=tuple(
-      Parameter._make(
-        (name, x.shape, str(x.dtype), *map(float, numbers), obstacle)
-      )
-      for name, x, numbers, obstacle in zip(
-        adapted.names,
-        adapted.params,
-        measured.numbers,
-        subject.structure.obstacles,
-        strict=True,
-      )
-    ),
-    hidden={
-      names.module(scope): _WHY_HIDDEN[primitive]
-      for scope, primitive in sites.hidden(graph).items()
-    },
-    inputs=tuple(_inputs(subject, measured, names)),
-    moments=tuple(_moments(subject, measured, names)),
-    broadcasts=subject.structure.broadcasts,
-  )
+  hidden = {
+    names.module(scope): _WHY_HIDDEN[primitive]
+    for scope, primitive in sites.hidden(graph).items()
+  }
+
+  def read_one(measured):
+    return Examination(
+      loss=float(measured.loss),
+      rows=tuple(_rows(subject.traced.sites, measured.profile, names, uses)),
+      parameters=tuple(
+        Parameter._make(
+          (name, x.shape, str(x.dtype), *map(float, numbers), obstacle)
+        )
+        for name, x, numbers, obstacle in zip(
+          adapted.names,
+          adapted.params,
+          measured.numbers,
+          subject.structure.obstacles,
+          strict=True,
+        )
+      ),
+      hidden=hidden,
+      inputs=tuple(_inputs(subject, measured, names)),
+      moments=tuple(_moments(subject, measured, names)),
+      broadcasts=subject.structure.broadcasts,
+    )
+
+  return read_one
 
 
 def _of_interest(

@@ -43,6 +43,7 @@ class Naming:
     self._tops = {name.split('/')[0] for name in parameters}
     self._roots = {path[0] for path in uses if path if self._is_root(path[0])}
     self._times = _times(() if scopes is None else scopes)
+    self._names: dict[str, str] = {}  # Of the scopes named so far.
 
   def module(self, scope: str) -> str:
     """Names a scope; empty where it is the whole model.
@@ -50,6 +51,11 @@ class Naming:
     Args:
       scope: a path of a site: `.Block/mlp`.
     """
+    if scope not in self._names:
+      self._names[scope] = self._name(scope)
+    return self._names[scope]
+
+  def _name(self, scope: str) -> str:
     path = _path(scope.split('/'))
     shown: Path = ()
     for i, step in enumerate(path):

@@ -123,6 +123,7 @@ class Watch:
     self._every = every
     self._optimizer = optimizer
     self._program = jax.jit(examination_lib.measuring(subject, optimizer))
+    self._read = examination_lib.reader(subject)
     self._sinks = sinks
     self._others = 0  # Batches that were due and not like the first.
     self._last_step: int | None = None
@@ -195,7 +196,7 @@ class Watch:
       state = optimizer_state.of(self._optimizer, opt_state, adapted.params)
     arrays = examination_lib.arrays(adapted, args)
     measured = self._program(adapted.params, arrays, state)
-    return examination_lib.read(subject, jax.device_get(measured))
+    return self._read(jax.device_get(measured))
 
   def _check_order(self, step: int) -> None:
     last, self._last_step = self._last_step, step
