@@ -26,6 +26,7 @@ from jaxdl.tracing import parameters
 from jaxdl.tracing import sites
 from jaxdl.tracing import source
 from jaxdl.tracing import statistics
+from jaxdl.tracing import units
 from jaxdl.tracing.sites import Site
 from jaxdl.tracing.statistics import Measure
 
@@ -191,13 +192,17 @@ def trace(
     args: positional arguments; of arrays, only shapes matter.
     kwargs: keyword arguments.
     num_parameters: how many of the arrays, the first, are parameters. Where one
-      of them is used that no scope uses, its line is a scope.
+      of them is used that no scope uses, its line is a scope; and they tell
+      along which axis the units of a value lie.
   """
   graph, out_tree = evaluation.trace(fn, args, kwargs)
+  given = range(num_parameters)
   if jaxpr.has_scopes(graph):
-    used = parameters.used_in_no_scope(graph, range(num_parameters))
+    used = parameters.used_in_no_scope(graph, given)
     graph = jaxpr.with_lines_as_scopes(graph, used)
-  return Traced(graph, out_tree, sites.find(graph))
+  axes = units.axes(graph, given)
+  found = (s._replace(units=axes.get(s.key, -1)) for s in sites.find(graph))
+  return Traced(graph, out_tree, tuple(found))
 
 
 def measure(
@@ -223,7 +228,7 @@ def measure(
     profile.
   """
   placed = _place(traced.sites, taps)
-  tap_of = {site.key: _tap(wanted) for site, wanted in placed}
+  tap_of = {site.key: _tap(site, wanted) for site, wanted in placed}
 
   def tapped(slots, *args):
     arrays = evaluation.array_leaves((args, kwargs))
@@ -278,7 +283,7 @@ def _measures(wanted: tuple[Taps, ...]) -> tuple[list[Measure], list[Measure]]:
   return list(forward), list(backward)
 
 
-def _tap(wanted: tuple[Taps, ...]) -> evaluation.Tap:
+def _tap(site: Site, wanted: tuple[Taps, ...]) -> evaluation.Tap:
   """Measures a value, and its cotangent into the gradient of its slot."""
   forward, backward = _measures(wanted)
 
@@ -293,10 +298,22 @@ def _tap(wanted: tuple[Taps, ...]) -> evaluation.Tap:
   )
 
   def tap(x, slot, thread):
-    parts = [measure.reduce(lax.stop_gradient(x)) for measure in forward]
+    value = _units_last(lax.stop_gradient(x), site)
+    parts = [measure.reduce(value) for measure in forward]
     return measured_on_the_way_back(x, slot) if backward else x, parts, thread
 
   return tap
+
+
+def _units_last(x: Any, site: Site) -> Any:
+  return x if site.units == -1 else jnp.moveaxis(x, site.units, -1)
+
+
+def _shape_with_units_last(site: Site) -> tuple[int, ...]:
+  axes = list(range(len(site.shape)))
+  if site.units != -1:
+    axes.append(axes.pop(site.units))
+  return tuple(site.shape[axis] for axis in axes)
 
 
 def _slots(placed: _Placed) -> dict[int, Any]:
@@ -319,9 +336,10 @@ def _profile(placed: _Placed, parts: Any, received: Any) -> Profile:
   rows = {}
   for site, wanted in placed:
     forward, backward = _measures(wanted)
+    shape = _shape_with_units_last(site)
     finished = [
       {
-        m: m.finish(p, site.shape)
+        m: m.finish(p, shape)
         for m, p in zip(measures, of_site[site.key], strict=True)
       }
       for measures, of_site in ((forward, parts), (backward, received))

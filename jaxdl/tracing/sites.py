@@ -38,6 +38,7 @@ class Site(NamedTuple):
     activation: the activation function that made it, or empty.
     source: the line that made it, `model.py:42 attention`, or empty.
     is_live: whether the loss depends on it.
+    units: the axis along which its units lie.
   """
 
   key: int
@@ -49,6 +50,7 @@ class Site(NamedTuple):
   activation: str
   source: str
   is_live: bool = True
+  units: int = -1
 
   @property
   def lengths(self) -> tuple[int, ...]:
