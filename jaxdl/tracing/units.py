@@ -68,10 +68,12 @@ def _follow_bodies(
     for i, (own, outer) in enumerate(
       zip(body.inputs, operation.inputs[shift:], strict=True)
     ):
+      if not isinstance(outer, int):
+        continue
       is_x = is_scan and i >= from_xs
       if outer in weights and not num_consts <= i < from_xs:
         weights.add(own)
-      axis = found.get(outer) if isinstance(outer, int) else None
+      axis = found.get(outer)
       if axis is not None and axis >= is_x:
         found[own] = axis - is_x
     _follow(body, weights, found)

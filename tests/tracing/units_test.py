@@ -111,6 +111,14 @@ class AxesTest(parameterized.TestCase):
       _X,
       0,
     ),
+    (
+      'from_a_number',
+      lambda w, x: lax.fori_loop(
+        0, 2, lambda i, y: y + i, jnp.einsum('oi,bti->obt', w, x)
+      ),
+      _X,
+      0,
+    ),
     ('attention', lambda w, x: jnp.einsum('bti,bsi->bts', x, x), _X, -1),
   )
   def test_axis(self, fn, x, expected):
