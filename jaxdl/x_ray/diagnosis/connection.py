@@ -13,22 +13,15 @@ from jaxdl.x_ray.results import Examination
 def rule(examination: Examination, thresholds: Thresholds) -> list[Suspicion]:
   """Suspects parameters whose gradient is exactly zero.
 
-  A layer that starts at zero keeps the gradient from those before it for one
-  step only: that is how deep residual networks are initialized (Zhang et al.,
-  2019), and no fault.
-
   Args:
     examination: what was measured.
     thresholds: none is used.
   """
   del thresholds
-  starts_at_zero = any(
-    p.norm == 0 and p.gradient_norm > 0 and len(p.shape) > 1
-    for p in examination.parameters
-  )
+  waits = path.waits_for_a_step(examination)
   obstacles: dict[str, list[int]] = {}
   for i, parameter in enumerate(examination.parameters):
-    is_excused = starts_at_zero or _is_untaken(examination, i)
+    is_excused = waits or _is_untaken(examination, i)
     is_zero = parameter.gradient_norm == 0 and math.prod(parameter.shape) > 0
     if is_zero and (parameter.obstacle or not is_excused):
       obstacles.setdefault(parameter.obstacle, []).append(i)

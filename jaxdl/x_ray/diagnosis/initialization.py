@@ -31,9 +31,12 @@ def symmetric(
   """
   del thresholds
   found = []
+  waits = path.waits_for_a_step(examination)
   for i, parameter in enumerate(examination.parameters):
     at = path.first_use(examination, i)
-    if parameter.parallel <= _ROUNDING and not parameter.obstacle:
+    is_stuck = parameter.gradient_norm != 0 or not waits
+    is_parallel = parameter.parallel <= _ROUNDING
+    if is_parallel and is_stuck and not parameter.obstacle:
       evidence = (
         f'all its units have the same weights and the same gradient, '
         f'{words.number(parameter.gradient_norm)} in norm: they stay one unit'
@@ -90,8 +93,8 @@ def rank_collapse(
     if len(spreads) < 2:
       continue
     first, last = list(spreads.values())[0], list(spreads.values())[-1]
-    enough = thresholds.spread / thresholds.spread_lost
-    if last >= thresholds.spread or first < enough:
+    limit = min(thresholds.spread, thresholds.spread_lost * first)
+    if first < thresholds.spread or last >= limit:
       continue
     at = next(i for i, s in spreads.items() if s < thresholds.spread)
     return [_collapse(examination, layers, at, what, first, last)]

@@ -35,12 +35,17 @@ VERDICTS = (
 # What each verdict leaves behind it, none of which needs a remedy of its own:
 # in the rows behind the place where it starts, and before it or anywhere.
 _BEHIND: dict[str, tuple[str, ...]] = {
-  'symmetric': ('dead', 'batch_norm_degenerate', 'rank_collapse'),
+  'symmetric': ('dead', 'saturated', 'batch_norm_degenerate', 'rank_collapse'),
   'batch_norm_degenerate': ('dead', 'symmetric', 'rank_collapse'),
   'dead': ('symmetric', 'batch_norm_degenerate'),
 }
 _ANYWHERE: dict[str, tuple[str, ...]] = {
-  'input_scale': ('saturated', 'nonfinite', 'diverging_update'),
+  'input_scale': (
+    'saturated',
+    'nonfinite',
+    'rank_collapse',
+    'diverging_update',
+  ),
   'symmetric': ('disconnected', 'vanishing', 'exploding'),
   'batch_norm_degenerate': ('disconnected', 'vanishing', 'exploding'),
   'dead': ('disconnected', 'vanishing', 'exploding', 'rank_collapse'),

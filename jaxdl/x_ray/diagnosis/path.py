@@ -105,6 +105,21 @@ def log10(values: Sequence[float]) -> Array:
     return np.log10(np.asarray(values, float))
 
 
+def waits_for_a_step(examination: Examination) -> bool:
+  """Whether a layer starts at zero and is about to leave it.
+
+  It keeps the gradient from those before it for one step only: that is how deep
+  residual networks are initialized (Zhang et al., 2019), and no fault.
+
+  Args:
+    examination: what was measured.
+  """
+  return any(
+    p.norm == 0 and p.gradient_norm > 0 and len(p.shape) > 1
+    for p in examination.parameters
+  )
+
+
 def first_use(examination: Examination, parameter: int) -> int:
   """The position of the first row that uses a parameter; -1 if none does.
 

@@ -106,6 +106,18 @@ class FirstLayerTest(parameterized.TestCase):
     self.assertEqual(list(read.inputs.values()), ['cell'])
     self.assertEqual(list(read.arguments.values()), [1])
 
+  @parameterized.named_parameters(
+    ('goes_on', lambda y, w: y @ w, ['stream']), ('ends', lambda y, w: y, [])
+  )
+  def test_data_that_are_added(self, behind, expected):
+    def loss(w, x):
+      with jax.named_scope('stream'):
+        y = x + jnp.tanh(x.mean(-1, keepdims=True) * w[0])
+      return jnp.sum(behind(y, w) ** 2)
+
+    _, read = _read(loss, _W, _X)
+    self.assertEqual(list(read.inputs.values()), expected)
+
   def test_what_parameters_made_is_no_data(self):
     loss = lambda w, x: jnp.sum(jnp.tanh(x @ w) @ w)
     graph = _graph(loss, _W, _X)
