@@ -127,8 +127,6 @@ class TryCuresTest(parameterized.TestCase):
     smaller = ('learning rate times 0.1', 'learning rate times 0.3')
     self.assertIn(found.best.change, smaller)
     trials = _by_name(found)
-    for name in smaller:
-      self.assertTrue(trials[name].helps)
     self.assertFalse(trials['learning rate times 3'].helps)
 
   def test_nothing_helps_where_nothing_ails(self):
