@@ -12,6 +12,9 @@ _X = jnp.ones((2, 3, 4))
 _TOKENS = jnp.zeros((2, 3), int)
 _IMAGES = jnp.ones((2, 5, 5, 3))
 
+# Before flax 0.12, modules hold lists as they are.
+_List = getattr(nnx, 'List', list)
+
 
 def _loss(model, *args):
   return jnp.mean(model(*args) ** 2)
@@ -43,7 +46,7 @@ class _Transformer(nnx.Module):
 
   def __init__(self, rngs):
     self.embed = nnx.Embed(5, 4, rngs=rngs)
-    self.blocks = nnx.List([_Block(rngs) for _ in range(2)])
+    self.blocks = _List([_Block(rngs) for _ in range(2)])
 
   def __call__(self, tokens):
     x = self.embed(tokens)
@@ -98,7 +101,7 @@ class _Scanned(nnx.Module):
 
 class _Rematerialized(nnx.Module):
   def __init__(self, rngs):
-    self.blocks = nnx.List([_Mlp(rngs) for _ in range(2)])
+    self.blocks = _List([_Mlp(rngs) for _ in range(2)])
 
   def __call__(self, x):
     for block in self.blocks:
@@ -113,6 +116,15 @@ class _Decorated(nnx.Module):
   @nnx.remat
   def __call__(self, x):
     return nnx.relu(self.inner(x))
+
+
+class _DecoratedTwice(nnx.Module):
+  def __init__(self, rngs):
+    self.first = _Decorated(rngs)
+    self.second = _Decorated(rngs)
+
+  def __call__(self, x):
+    return self.second(self.first(x))
 
 
 class _Ensemble(nnx.Module):
@@ -229,9 +241,9 @@ class NnxTest(parameterized.TestCase):
     ),
     (
       'remat_as_a_decorator',
-      lambda rngs: nnx.Dict(first=_Decorated(rngs), second=_Decorated(rngs)),
+      _DecoratedTwice,
       _X,
-      lambda model, x: jnp.mean(model['second'](model['first'](x))),
+      _loss,
       """
         first/inner kernel bias
         first/relu
@@ -312,10 +324,10 @@ class NnxTest(parameterized.TestCase):
     ),
     (
       'low_rank',
-      lambda rngs: nnx.Dict(dense=nnx.LoRALinear(4, 3, lora_rank=2, rngs=rngs)),
+      lambda rngs: nnx.Sequential(nnx.LoRALinear(4, 3, lora_rank=2, rngs=rngs)),
       _X,
-      lambda model, x: jnp.mean(model['dense'](x)),
-      'dense/lora lora_a lora_b\n dense kernel bias',
+      _loss,
+      'layers/0/lora lora_a lora_b\n layers/0 kernel bias',
     ),
     (
       'one_layer',

@@ -24,7 +24,9 @@ class _Block(nnx.Module):
 
 class _Net(nnx.Module):
   def __init__(self, rngs):
-    self.parts = nnx.Dict(first=_Block(rngs), second=_Block(rngs))
+    # Before flax 0.12, modules hold dictionaries as they are.
+    parts = getattr(nnx, 'Dict', dict)
+    self.parts = parts(first=_Block(rngs), second=_Block(rngs))
 
   def __call__(self, x):
     return self.parts['second'](self.parts['first'](x))
