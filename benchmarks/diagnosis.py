@@ -158,7 +158,7 @@ def main(_: Sequence[str]) -> None:
   """Prints precision and recall of each verdict, beside the baseline's."""
   print(f'{timing.machine()}.')
   command_line.configure_jax()
-  size, first = (0, 0) if _TUNING.value else (1, 100)
+  size, first = (0, 0) if _TUNING.value else (1, 1000)
   results = list(judged(size, range(first, first + _SEEDS.value)))
   healthy = [j for j in results if not j.right]
   part = 'tuning' if _TUNING.value else 'held out'

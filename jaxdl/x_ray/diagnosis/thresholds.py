@@ -35,7 +35,7 @@ class Thresholds(NamedTuple):
   dead: float = 0.95
   saturated: float = 0.9
   concentrated: float = 0.75
-  spread: float = 2e-3
+  spread: float = 1e-4
   spread_lost: float = 0.1
   input_large: float = 10.0
   input_small: float = 0.01

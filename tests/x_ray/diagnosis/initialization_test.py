@@ -93,7 +93,7 @@ class RankCollapseTest(parameterized.TestCase):
     params = networks.params(8, 1.0)
     random = np.random.RandomState(1)
     for name in list(params)[1:-1]:
-      params[name]['bias'] = jnp.asarray(random.randn(16) * 5, jnp.float32)
+      params[name]['bias'] = jnp.asarray(random.randn(16) * 10, jnp.float32)
     found = networks.findings(networks.loss(), params, *networks.data())
     self.assertEqual([f.verdict for f in found], ['rank_collapse'])
     self.assertIn('two examples differ in direction', found[0].evidence)
