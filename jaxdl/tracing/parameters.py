@@ -2,10 +2,13 @@
 
 A value that is made of parameters alone (a transposed kernel, a normalized
 weight) still is those parameters. They are used where an operation mixes them
-with anything else: data, state, or what data became.
+with anything else: data, state, or what data became; and where entries are
+looked up in them, be it at positions that are written in the code.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+import math
+from typing import Any
 
 from jaxdl.tracing import jaxpr
 from jaxdl.tracing.jaxpr import Graph
@@ -92,7 +95,8 @@ def _collect(
       for body, inner in _into_bodies(operation, inputs):
         _collect(body, prefix + operation.path, inner, found, made_outside)
     made: _Origin = None
-    if not operation.bodies and None not in inputs:
+    is_own = None not in inputs and not _is_lookup(operation, graph)
+    if not operation.bodies and is_own:
       made = _NOTHING.union(*(i for i in inputs if i is not None))
     elif not operation.bodies or operation.primitive.name == 'scan':
       mixed = inputs
@@ -106,6 +110,15 @@ def _collect(
       if used and made_outside is not None and not prefix + operation.path:
         made_outside.update(operation.outputs)
     origins.update(dict.fromkeys(operation.outputs, made))
+
+
+def _is_lookup(operation: Operation, graph: Graph) -> bool:
+  """Whether several entries are looked up, as in an embedding."""
+  if operation.primitive.name != 'gather':
+    return False
+  indices = operation.inputs[1]
+  aval: Any = graph.avals[indices] if isinstance(indices, int) else indices.aval
+  return math.prod(aval.shape[:-1]) > 1
 
 
 def _into_bodies(

@@ -8,10 +8,13 @@ inside it tell that a row of `exp`, `sub`, `div` is a softmax.
 import functools
 import os
 import sys
+import sysconfig
 from typing import Any
 
 # What networks are made with: its lines are not what a user looks for.
 _LIBRARIES = ('jax', 'jaxlib', 'flax', 'equinox', 'haiku', 'optax', 'jaxdl')
+
+_PYTHON = sysconfig.get_path('stdlib')
 
 # The functions of `jax.nn` and `jax.numpy` between the layers of a network.
 _ACTIVATIONS = frozenset({
@@ -118,7 +121,14 @@ def _frames(traceback: Any) -> Any:
 
 @functools.cache
 def _is_library(file_name: str) -> bool:
-  return any(_lies_in(file_name, library) for library in _LIBRARIES)
+  is_known = any(_lies_in(file_name, library) for library in _LIBRARIES)
+  return is_known or _is_of_python(file_name)
+
+
+def _is_of_python(file_name: str) -> bool:
+  """Whether it belongs to Python's own library, such as `contextlib`."""
+  is_inside = file_name.startswith(_PYTHON + os.sep)
+  return is_inside and f'{os.sep}site-packages{os.sep}' not in file_name
 
 
 @functools.cache

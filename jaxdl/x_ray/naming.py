@@ -92,8 +92,11 @@ class Naming:
     module = self._around(path) or ()
     outer = tuple(map(_without_number, shown))
     if module[: len(shown) + len(steps)] != outer + steps:
-      if len(path) > 1 and len(steps) == 2 and path[-2] == steps[0]:
-        steps = steps[1:]  # Linen writes a method of the module it is in.
+      around = _split(path[-2])[0] if len(path) > 1 else ()
+      if len(steps) == 2 and around[:1] == steps[:1]:
+        # Linen writes a method of the module it is in, or of its method.
+        shown = shown[:-1] if shown[-2:-1] == steps[:1] else shown
+        steps = steps[1:]
       for length in range(len(module), 0, -1):
         if module[:length][-len(steps) :] == steps:
           shown = module[: length - len(steps)]

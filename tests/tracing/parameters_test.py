@@ -119,6 +119,19 @@ class UsesTest(parameterized.TestCase):
   def test_what_is_not_used_is_in_no_scope(self):
     self.assertEqual(_uses(lambda params, x: jnp.sum(x), _PARAMS, _X), {})
 
+  def test_a_lookup_at_written_positions_is_a_use(self):
+    def loss(params, x):
+      with jax.named_scope('positions'):
+        table = jnp.take(params['w'], jnp.arange(2), axis=0)
+      with jax.named_scope('row'):
+        row = params['b'][1]
+      with jax.named_scope('sum'):
+        return jnp.sum(x * row + table)
+
+    self.assertEqual(
+      _uses(loss, _PARAMS, _X), {'positions': ('w',), 'sum': ('b',)}
+    )
+
 
 class UsedInNoScopeTest(absltest.TestCase):
   def _paths(self, loss):

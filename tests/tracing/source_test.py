@@ -1,5 +1,7 @@
 """Tests for `tracing/source.py`, and of the scopes that are made of it."""
 
+import contextlib
+
 from absl.testing import absltest
 from absl.testing import parameterized
 from flax import nnx
@@ -159,6 +161,23 @@ class LineTest(parameterized.TestCase):
     *_, scan = (o for o in graph.operations if o.bodies)
     self.assertEqual(
       {operation.source for operation in scan.bodies[0].operations},
+      {f'source_test.py:{line} loss'},
+    )
+
+  def test_a_decorator_of_python_is_no_line(self):
+    @contextlib.contextmanager
+    def context():
+      yield
+
+    inner = context()(jnp.sin)
+
+    def loss(x):
+      return jnp.sum(inner(x))
+
+    graph, _ = evaluation.trace(loss, (jnp.ones(3),), {})
+    line = loss.__code__.co_firstlineno + 1
+    self.assertEqual(
+      {operation.source for operation in graph.operations},
       {f'source_test.py:{line} loss'},
     )
 

@@ -75,6 +75,7 @@ class NamingTest(parameterized.TestCase):
     ('Net/RNN_0/Cell_0.scan_fn/Cell_0/dense', 'Cell_0/dense'),
     ('Net/RNN_0', 'RNN_0'),
     ('Net/Net.encode', 'encode'),
+    ('Net/in/in.outer/in.inner', 'in/inner'),
     # Linen's method of another module.
     ('Net/embed.attend', 'embed/attend'),
   )
