@@ -28,19 +28,14 @@ _SQUASHING = frozenset(
 )
 
 
-def of(parameter: Parameter, row: Row) -> float:
+def of(parameter: Parameter, kernel: tuple[int, ...], row: Row) -> float:
   """Standard deviation of a layer's weights times the root of its fan-in.
 
   Args:
-    parameter: a kernel, of two axes at least.
+    parameter: a kernel, or those of several layers.
+    kernel: the shape of one.
     row: the output of its layer.
-
-  Returns:
-    The gain; NaN if the array is no kernel of such a layer.
   """
-  kernel = _kernel_shape(parameter, row)
-  if len(kernel) < 2:
-    return math.nan
   units = {row.shape[-1], row.shape[min(1, len(row.shape) - 1)]}
   out = kernel[-1] if kernel[-1] in units else kernel[0]
   fan_in = math.prod(kernel) / out
@@ -55,10 +50,12 @@ def of_row(examination: Examination, row: Row) -> float:
     examination: what was measured.
     row: of it.
   """
-  used = [examination.parameters[i] for i in row.parameters]
-  kernels = [p for p in used if not math.isnan(of(p, row))]
-  largest = max(kernels, key=lambda p: math.prod(p.shape), default=None)
-  return of(largest, row) if largest is not None else math.nan
+  index = next(i for i, r in enumerate(examination.rows) if r is row)
+  kernels = path.kernels(examination)[index]
+  if not kernels:
+    return math.nan
+  largest = max(kernels, key=lambda i: math.prod(kernels[i]))
+  return of(examination.parameters[largest], kernels[largest], row)
 
 
 def activation_behind(examination: Examination, index: int) -> str:
@@ -71,13 +68,12 @@ def activation_behind(examination: Examination, index: int) -> str:
   own = examination.rows[index].activation
   if own:
     return own
-  for row in examination.rows[index + 1 :]:
+  kernels = path.kernels(examination)
+  for i, row in enumerate(examination.rows[index + 1 :], index + 1):
     if row.activation:
       return row.activation
-    if row.parameters and row.is_cut and len(row.shape) > 1:
-      kernels = [examination.parameters[i] for i in row.parameters]
-      if any(len(_kernel_shape(p, row)) > 1 for p in kernels):
-        return ''
+    if kernels[i]:
+      return ''
   return ''
 
 
@@ -158,13 +154,3 @@ def _initialize(
     f'of {words.number(found)}: they {does} the gradient by '
     f'{words.number(10**trend.rate)} a layer'
   ]
-
-
-def _kernel_shape(parameter: Parameter, row: Row) -> tuple[int, ...]:
-  """The shape of one layer's kernel: a scan has them stacked."""
-  stacked = row.name.count('[')
-  shape = parameter.shape
-  is_stacked = len(shape) > 2 or (stacked and len(shape) == 2)
-  if stacked and is_stacked and len(shape) - stacked in (1, 2, 4):
-    return shape[stacked:]
-  return shape

@@ -42,13 +42,13 @@ def symmetric(
         f'{words.number(parameter.gradient_norm)} in norm: they stay one unit'
       )
       found.append(_symmetric(parameter, evidence, at))
-  for at, row in enumerate(examination.rows):
-    kernels = [examination.parameters[i] for i in row.parameters]
-    kernels = [p for p in kernels if len(p.shape) > 1]
+  for at, used in enumerate(path.kernels(examination)):
+    row = examination.rows[at]
     is_same = row.representation.unit_spread <= _ROUNDING
-    if kernels and is_same and row.forward.rms > 0:
+    if used and is_same and row.forward.rms > 0:
       evidence = f'all units of `{row.name}` have the same value'
-      found.append(_symmetric(kernels[0], evidence, at))
+      parameter = examination.parameters[next(iter(used))]
+      found.append(_symmetric(parameter, evidence, at))
   return found
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 import math
+import re
 from typing import NamedTuple
 
 from jaxdl import evidence
@@ -10,6 +11,8 @@ from jaxdl.x_ray.results import Row
 import numpy as np
 
 Array = np.ndarray
+
+_ITERATION = re.compile(r'\[(\d+)\]')
 
 
 class Trend(NamedTuple):
@@ -36,22 +39,69 @@ class Trend(NamedTuple):
 def hidden_layers(examination: Examination) -> list[int]:
   """Positions of the rows that stand for the hidden layers, in order.
 
-  A layer is the first value behind the use of a parameter through which all
-  that comes before it acts on the loss: the output of a dense layer or of a
+  A layer is the first value behind the use of a kernel through which all that
+  comes before it acts on the loss: the output of a dense layer or of a
   convolution before its activation function, or a block with its shortcut. What
-  comes last is the readout, and no hidden layer.
+  comes last is the readout, and no hidden layer. Where no row is known to use a
+  kernel, each of these values is a layer.
 
   Args:
     examination: what was measured.
   """
+  has_kernel = [bool(shapes) for shapes in kernels(examination)]
+  is_known = any(has_kernel)
   layers = []
-  is_new = not any(row.parameters for row in examination.rows)
+  is_new = False
   for i, row in enumerate(examination.rows):
-    is_new = is_new or bool(row.parameters)
+    is_new = is_new or has_kernel[i] or not is_known
     if is_new and row.is_cut and is_taken(row):
       layers.append(i)
-      is_new = not any(r.parameters for r in examination.rows)
+      is_new = False
   return layers[:-1]
+
+
+def kernels(examination: Examination) -> list[dict[int, tuple[int, ...]]]:
+  """The kernels that each row uses: arrays of two axes at least.
+
+  Args:
+    examination: what was measured.
+
+  Returns:
+    For each row, by position of the parameter, the shape of one layer's: in a
+    scan over layers they are stacked.
+  """
+  lengths: dict[str, tuple[int, ...]] = {}
+  for row in examination.rows:
+    scanned, at = _scanned(row.name)
+    known = lengths.get(scanned, (0,) * len(at))
+    lengths[scanned] = tuple(map(max, known, (i + 1 for i in at)))
+  found = []
+  for row in examination.rows:
+    shapes = {
+      i: _unstacked(
+        examination.parameters[i].shape, lengths[_scanned(row.name)[0]]
+      )
+      for i in row.parameters
+    }
+    found.append({i: s for i, s in shapes.items() if len(s) > 1})
+  return found
+
+
+def _scanned(name: str) -> tuple[str, tuple[int, ...]]:
+  """`blocks/mlp[3]` without its iterations, and these."""
+  at = tuple(map(int, _ITERATION.findall(name)))
+  return _ITERATION.sub('[]', name), at
+
+
+def _unstacked(
+  shape: tuple[int, ...], lengths: tuple[int, ...]
+) -> tuple[int, ...]:
+  """Without the leading axes over which scans run."""
+  for start in range(len(lengths)):
+    for end in range(len(lengths), start, -1):
+      if shape[: end - start] == lengths[start:end]:
+        return shape[end - start :]
+  return shape
 
 
 def trend(rows: Sequence[Row], values: Array) -> Trend:

@@ -111,6 +111,47 @@ class PathTest(parameterized.TestCase):
     layers = [examined.rows[i].name for i in path.hidden_layers(examined)]
     self.assertEqual(layers, [f'dense_{l:02}' for l in range(4)])
 
+  def test_normalizations_are_no_layers(self):
+    def loss(params, x):
+      for l in range(3):
+        with jax.named_scope(f'dense_{l}'):
+          x = x @ params['kernel'][l]
+        with jax.named_scope(f'norm_{l}'):
+          x = x / jnp.std(x, -1, keepdims=True) * params['scale'][l]
+      return jnp.mean(x**4)
+
+    params = {
+      'kernel': [jnp.eye(8) + 0.1] * 3,
+      'scale': [jnp.ones(8)] * 3,
+    }
+    examined = networks.examined(loss, params, networks.data()[0])
+    layers = [examined.rows[i].name for i in path.hidden_layers(examined)]
+    self.assertEqual(layers, ['dense_0', 'dense_1'])
+
+  def test_kernels_of_a_scan_over_layers_and_over_time(self):
+    def loss(params, x):
+      def layer(x, p):
+        def step(h, x):
+          with jax.named_scope('cell'):
+            h = jnp.tanh(x @ p['kernel'] + h * p['scale'])
+          return h, h
+
+        return lax.scan(step, jnp.zeros((4, 6)), x)[1], None
+
+      x, _ = lax.scan(layer, x, params)
+      return jnp.mean(x**2)
+
+    params = {'kernel': jnp.ones((2, 6, 6)) / 6, 'scale': jnp.ones((2, 6))}
+    examined = networks.examined(loss, params, jnp.ones((3, 4, 6)))
+    names = [p.name for p in examined.parameters]
+    expected = {names.index('kernel'): (6, 6)}
+    cells = [
+      shapes
+      for row, shapes in zip(examined.rows, path.kernels(examined), strict=True)
+      if row.name.startswith('cell[')
+    ]
+    self.assertEqual(cells, [expected] * 6)
+
   def test_a_gradient_is_measured_by_its_norm(self):
     params, (x, labels) = networks.params(4), networks.data()
     examined = networks.healthy()
