@@ -31,9 +31,9 @@ class _Cnn(study.Study):
 
 
 class TrainingTest(_Cnn):
-  def test_two_architectures_in_bfloat16_on_augmented_images(self):
+  def test_an_architecture_in_bfloat16_on_augmented_images(self):
     printed = self.succeed(
-      '--model=resnet20,nin_cifar10',
+      '--model=resnet20',
       '--norm=batch',
       '--shortcut=own',
       '--augment=crop:1+flip',
@@ -42,13 +42,12 @@ class TrainingTest(_Cnn):
     self.assertIn('- resnet20: 1 stem, 2 to 4 stage1, 5 stage2_first', printed)
     record = sweep.open_record(self.out / 'record.zarr').load()
     # 20 layers: a stem, nine blocks of two, and a readout.
-    self.assertEqual(record.depth.values.tolist(), [10, 8])
+    self.assertEqual(record.depth.values.tolist(), [10])
     for name in ('gradient_norm', 'cotangent_rms', 'activation_std'):
       values = record[name].values
-      self.assertEqual(values.shape, (2, 2, 11))
-      present = np.isfinite(values).all(axis=1)
-      self.assertEqual(present.sum(axis=1).tolist(), [11, 9], name)
-      self.assertTrue((values[np.isfinite(values)] > 0).all(), name)
+      self.assertEqual(values.shape, (1, 2, 11))
+      self.assertTrue(np.isfinite(values).all(), name)
+      self.assertTrue((values > 0).all(), name)
 
   def test_sizes_and_own_where_models_differ_in_both(self):
     """Each network is trained once, and the record says what it is."""
@@ -68,6 +67,9 @@ class TrainingTest(_Cnn):
     self.assertEqual(record.width.values.tolist(), [4, 4, 0])
     self.assertEqual(record.norm.values.tolist(), 3 * ['none'])
     self.assertEqual(record.shortcut.values.tolist(), 3 * ['none'])
+    # Past a network's own readout there is nothing.
+    present = np.isfinite(record.gradient_norm.values[:, 0]).sum(axis=1)
+    self.assertEqual(present.tolist(), [3, 4, 9])
     self.assertTrue((self.out / 'report.html').exists())
 
 
