@@ -12,7 +12,10 @@ import sysconfig
 from typing import Any
 
 # What networks are made with: its lines are not what a user looks for.
-_LIBRARIES = ('jax', 'jaxlib', 'flax', 'equinox', 'haiku', 'optax', 'jaxdl')
+_LIBRARIES = (
+  'jax', 'jaxlib', 'flax', 'equinox', 'haiku', 'optax', 'jaxdl',
+  'beartype', 'chex', 'einops', 'jaxtyping',
+)  # fmt: skip
 
 _PYTHON = sysconfig.get_path('stdlib')
 
