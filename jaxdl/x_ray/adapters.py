@@ -33,8 +33,8 @@ def adapt(loss_fn: Callable[..., Any], model: Any) -> Adapted:
 
   Args:
     loss_fn: maps `(model, *args)` to a scalar, or to `(scalar, aux)`.
-    model: an `nnx.Module`, an `equinox.Module`, the variables of a Linen or
-      Haiku model, or any pytree of parameters.
+    model: an `nnx.Module`, an `equinox.Module`, a list or dictionary of these,
+      the variables of a Linen or Haiku model, or any pytree of parameters.
 
   Raises:
     TypeError: if the loss can't be called, or the model has no parameters.
@@ -45,20 +45,42 @@ def adapt(loss_fn: Callable[..., Any], model: Any) -> Adapted:
       'returns a scalar'
     )
   nnx, equinox = map(sys.modules.get, ('flax.nnx', 'equinox'))
-  if nnx is not None and isinstance(model, nnx.Module):
+  if nnx is not None and _holds(model, nnx.Module):
     adapted = _adapt_nnx(loss_fn, model)
-  elif equinox is not None and isinstance(model, equinox.Module):
+  elif equinox is not None and _holds(model, equinox.Module):
     adapted = _adapt_equinox(loss_fn, model)
-  elif isinstance(model, Mapping) and _LINEN_PARAMETERS in model:
+  elif _has_collections(model):
     adapted = _adapt_linen(loss_fn, model)
   else:
     adapted = _adapt(model, loss_fn)
   if not adapted.params:
     raise TypeError(
       f'the model is {_kind(model)}, in which there are no parameters: arrays '
-      'of floating point; give a module, or the pytree of its parameters'
+      'of floating point; give a module of NNX or Equinox, or what a model of '
+      'Linen or Haiku is applied to: its variables, or the pytree of its '
+      'parameters'
     )
   return adapted
+
+
+def _holds(model: Any, kind: type) -> bool:
+  """Whether it is of this kind, or a list or dictionary of such."""
+  if isinstance(model, kind):
+    return True
+  if isinstance(model, Mapping):
+    model = tuple(model.values())
+  return isinstance(model, list | tuple) and any(
+    _holds(part, kind) for part in model
+  )
+
+
+def _has_collections(model: Any) -> bool:
+  """Whether it is a dictionary of Linen's collections of variables."""
+  return (
+    isinstance(model, Mapping)
+    and _LINEN_PARAMETERS in model
+    and all(isinstance(collection, Mapping) for collection in model.values())
+  )
 
 
 def _adapt_nnx(loss_fn: Callable[..., Any], model: Any) -> Adapted:

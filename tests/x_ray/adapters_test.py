@@ -11,6 +11,8 @@ import jax.numpy as jnp
 from jaxdl.x_ray import adapters
 import numpy as np
 
+from tests.x_ray import outlines
+
 _X = jnp.ones((2, 3))
 
 
@@ -88,6 +90,45 @@ class AdaptTest(parameterized.TestCase):
       rtol=1e-6,
       atol=1e-6,
     )
+
+  @parameterized.named_parameters(
+    ('dictionary', lambda a, b: {'a': a, 'b': b}, ('a', 'b')),
+    ('tuple', lambda *pair: pair, (0, 1)),
+  )
+  def test_several_modules(self, hold, keys):
+    first, second = keys
+    rngs = nnx.Rngs(0)
+    of_nnx = hold(nnx.Linear(3, 3, rngs=rngs), nnx.Linear(3, 2, rngs=rngs))
+    key = jax.random.key(0)
+    of_equinox = hold(
+      eqx.nn.Linear(3, 3, key=key), eqx.nn.Linear(3, 2, key=key)
+    )
+
+    def loss_of_nnx(models, x):
+      return jnp.sum(models[second](models[first](x)))
+
+    def loss_of_equinox(models, x):
+      return jnp.sum(jax.vmap(lambda x: models[second](models[first](x)))(x))
+
+    for loss, models in (
+      (loss_of_nnx, of_nnx),
+      (loss_of_equinox, of_equinox),
+    ):
+      rows = outlines.examined(loss, models, _X).rows
+      self.assertEqual([row.name for row in rows], list(map(str, keys)))
+      adapted = adapters.adapt(loss, models)
+      value = adapted.loss(adapted.params, adapted.rest, _X)
+      np.testing.assert_allclose(value, loss(models, _X), rtol=1e-6)
+
+  def test_a_pytree_of_which_a_part_is_called_params(self):
+    model = {'params': {'w': jnp.ones(3)}, 'temperature': jnp.ones([])}
+    loss = lambda m, x: jnp.sum(x @ m['params']['w']) * m['temperature']
+    adapted = adapters.adapt(loss, model)
+    self.assertEqual(adapted.names, ('params/w', 'temperature'))
+
+  def test_a_module_that_holds_no_parameters_says_what_does(self):
+    with self.assertRaisesRegex(TypeError, 'of type _Linen.*its variables'):
+      adapters.adapt(lambda m, x: jnp.sum(x), _Linen())
 
   def test_integers_and_what_is_no_array_are_no_parameters(self):
     model = {'w': jnp.ones(3), 'count': jnp.arange(2), 'name': 'linear'}
