@@ -14,19 +14,20 @@ from jaxdl.x_ray.inspection import structure
 import numpy as np
 
 
-def _truth(forward):
+def _truth(forward, x):
   """Values and cotangents at each boundary.
 
   Args:
     forward: maps a function `(name, value) -> value`, which it applies where a
-      value leaves a module, to the loss.
+      value leaves a module, and the data to the loss.
+    x: the data.
 
   Returns:
     The loss; by name, the value and the derivative of the loss for it.
   """
   order = {}
 
-  def values(by):
+  def values(by, x):
     found = {}
 
     def record(name, x):
@@ -34,16 +35,18 @@ def _truth(forward):
       found[name] = x + by.get(name, 0)
       return found[name]
 
-    loss = forward(record)
+    loss = forward(record, x)
     return loss, found
 
-  def truth():
-    shapes = jax.eval_shape(lambda: values({}))[1]
+  def truth(x):
+    shapes = jax.eval_shape(lambda: values({}, x))[1]
     zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-    loss, pullback, found = jax.vjp(values, zeros, has_aux=True)
+    loss, pullback, found = jax.vjp(
+      lambda by: values(by, x), zeros, has_aux=True
+    )
     return loss, found, pullback(jnp.ones_like(loss))[0]
 
-  loss, found, cotangents = _run(truth)
+  loss, found, cotangents = _run(truth, x)
   return loss, {
     name: (np.asarray(found[name]), np.asarray(cotangents[name]))
     for name in order
@@ -52,11 +55,8 @@ def _truth(forward):
 
 def _statistics(x, cotangent, units):
   """Of the units along an axis."""
-  x, cotangent = (
-    np.moveaxis(np.abs(x) if np.iscomplexobj(x) else x, units, -1),
-    (np.abs(cotangent)),
-  )
-  rows = x.reshape(-1, x.shape[-1])
+  x = np.moveaxis(np.abs(x) if np.iscomplexobj(x) else x, units, -1)
+  rows, cotangent = x.reshape(-1, x.shape[-1]), np.abs(cotangent)
   return {
     'mean': rows.mean(),
     'std': rows.std(),
@@ -114,7 +114,7 @@ def _nnx():
   model = _NnxNet(nnx.Rngs(0))
   x = jnp.asarray(np.random.RandomState(0).randn(4, 5, 5, 2))
 
-  def by_hand(tap):
+  def by_hand(tap, x):
     conv, norm, dense, head = model.conv, model.norm, model.dense, model.head
     h = lax.conv_general_dilated(
       x,
@@ -164,7 +164,7 @@ def _equinox():
   model = eqx.tree_at(lambda m: m.conv.bias, model, dead)
   x = jnp.asarray(np.random.RandomState(0).randn(5, 2, 5, 5))
 
-  def by_hand(tap):
+  def by_hand(tap, x):
     h = lax.conv_general_dilated(x, model.conv.weight, (1, 1), 'VALID')
     h = tap('conv', h + model.conv.bias)
     h = jnp.mean(tap('relu', jnp.maximum(h, 0)), (2, 3))
@@ -195,7 +195,7 @@ def _linen():
   tokens = jnp.asarray(np.random.RandomState(0).randint(5, size=(3, 6)))
   variables = _run(model.init, jax.random.key(0), tokens)
 
-  def by_hand(tap):
+  def by_hand(tap, tokens):
     params = variables['params']
     x = tap('embed', params['embed']['embedding'][tokens])
     mean = jnp.mean(x, -1, keepdims=True)
@@ -239,7 +239,7 @@ def _complex():
       y = jnp.abs(h) @ params['v']
     return jnp.mean(y**2)
 
-  def by_hand(tap):
+  def by_hand(tap, x):
     h = tap('spectral', x @ params['w'])
     y = tap('head', jnp.sqrt(h.real**2 + h.imag**2) @ params['v'])
     return jnp.mean(y**2)
@@ -261,7 +261,7 @@ def _accumulated():
 
     return lax.scan(microbatch, 0.0, x.reshape(3, 2, 4))[0] / 3
 
-  def by_hand(tap):
+  def by_hand(tap, x):
     total = 0
     for i, part in enumerate(x.reshape(3, 2, 4)):
       y = tap(
@@ -293,7 +293,7 @@ class TruthTest(parameterized.TestCase):
     loss, model, x, by_hand, units = make()
     subject = examination.subject(loss, model, (x,), False)
     found = _examined(subject)
-    value, truth = _truth(by_hand)
+    value, truth = _truth(by_hand, x)
     np.testing.assert_allclose(found.loss, value, rtol=1e-12)
     self.assertEqual([row.name for row in found.rows], list(truth))
     for row in found.rows:
