@@ -10,6 +10,10 @@ from jaxdl.x_ray import examination
 from jaxdl.x_ray import finding
 import numpy as np
 
+# Before flax 0.12, modules hold lists as they are.
+_List = getattr(nnx, 'List', list)
+
+
 _HUNT = 'call `first_nonfinite`'
 _DEAD = finding.Finding('dead', 'blocks/1', 'all', (_HUNT,))
 _NONFINITE = finding.Finding('nonfinite', 'blocks/0', 'first', (_HUNT, 'guard'))
@@ -26,7 +30,7 @@ class _Block(nnx.Module):
 
 class _Model(nnx.Module):
   def __init__(self):
-    self.blocks = nnx.List([_Block(), _Block()])
+    self.blocks = _List([_Block(), _Block()])
 
   def __call__(self, x):
     for block in self.blocks:

@@ -19,6 +19,9 @@ import optax
 
 from tests.x_ray.diagnosis import networks
 
+# Before flax 0.12, modules hold lists as they are.
+_List = getattr(nnx, 'List', list)
+
 
 class _Block(nnx.Module):
   def __init__(self, rngs):
@@ -36,7 +39,7 @@ class _Block(nnx.Module):
 class _Transformer(nnx.Module):
   def __init__(self, rngs):
     self.embed = nnx.Embed(11, 16, rngs=rngs)
-    self.blocks = nnx.List([_Block(rngs) for _ in range(2)])
+    self.blocks = _List([_Block(rngs) for _ in range(2)])
     self.norm = nnx.LayerNorm(16, rngs=rngs)
     self.head = nnx.Linear(16, 11, rngs=rngs)
 
