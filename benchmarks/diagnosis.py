@@ -88,7 +88,10 @@ def _program(model: fault_models.Model) -> _Program:
     _OPTIMIZER.init(subject.adapted.params),
   )
   # It takes longer to compile than to run.
-  options: dict[str, str | bool] = {'xla_backend_optimization_level': '0'}
+  options: dict[str, str | bool] = {
+    'xla_backend_optimization_level': '0',
+    'xla_cpu_use_fusion_emitters': False,
+  }
   return _Program(subject, lowered.compile(options))
 
 

@@ -13,9 +13,18 @@ from tests.x_ray.diagnosis import networks
 _LIMITS = thresholds.Thresholds()
 
 
+def _attend(params, x):
+  with jax.named_scope('attention'):
+    q, k, v = (x @ params[n] for n in ('query', 'key', 'value'))
+    a = jax.nn.softmax(jnp.einsum('bqd,bkd->bqk', q, k) / 4)
+    x = x + jnp.einsum('bqk,bkd->bqd', a, v)
+  with jax.named_scope('out'):
+    return jnp.mean((x @ params['out']) ** 2)
+
+
 class DeadTest(parameterized.TestCase):
   def test_biases_that_are_far_below_zero(self):
-    params = networks.params(4)
+    params = networks.params(6)
     params['dense_02']['bias'] -= 50.0
     args = networks.loss(), params, *networks.data()
     (found,) = networks.findings(*args)
@@ -43,7 +52,7 @@ class SaturatedTest(parameterized.TestCase):
     ('tanh', jnp.tanh, 100.0), ('sigmoid', jax.nn.sigmoid, 500.0)
   )
   def test_weights_that_are_too_large(self, activation, value):
-    params = networks.params(4)
+    params = networks.params(6)
     params['dense_01']['kernel'] *= value
     args = networks.loss(activation), params, *networks.data()
     (found,) = networks.findings(*args)
@@ -54,7 +63,7 @@ class SaturatedTest(parameterized.TestCase):
     self.assertIn('`dense_01` with a smaller gain', found.remedies[0])
 
   def test_weights_that_are_not(self):
-    args = networks.loss(jnp.tanh), networks.params(4), *networks.data()
+    args = networks.loss(jnp.tanh), networks.params(6), *networks.data()
     self.assertEmpty(networks.findings(*args))
 
   @parameterized.named_parameters(('sharp', 40.0, True), ('even', 1.0, False))
@@ -65,17 +74,8 @@ class SaturatedTest(parameterized.TestCase):
       for name in ('query', 'key', 'value', 'out')
     }
     params['query'] *= scale
-
-    def loss(params, x):
-      with jax.named_scope('attention'):
-        q, k, v = (x @ params[n] for n in ('query', 'key', 'value'))
-        a = jax.nn.softmax(jnp.einsum('bqd,bkd->bqk', q, k) / 4)
-        x = x + jnp.einsum('bqk,bkd->bqd', a, v)
-      with jax.named_scope('out'):
-        return jnp.mean((x @ params['out']) ** 2)
-
     x = jnp.asarray(random.randn(3, 8, 16), jnp.float32)
-    found = activity.saturated(networks.examined(loss, params, x), _LIMITS)
+    found = activity.saturated(networks.examined(_attend, params, x), _LIMITS)
     self.assertEqual(bool(found), is_saturated)
     for suspicion in found:
       self.assertEqual(suspicion.where, 'attention/softmax')

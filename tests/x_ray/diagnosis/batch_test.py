@@ -7,6 +7,7 @@ from flax import nnx
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxdl.x_ray import examination
 from jaxdl.x_ray.diagnosis import batch
 from jaxdl.x_ray.diagnosis import thresholds
 import numpy as np
@@ -27,7 +28,7 @@ class InputScaleTest(parameterized.TestCase):
   def test_is_off(self, change, remedy):
     x, labels = networks.data()
     examined = networks.examined(
-      networks.loss(), networks.params(4), change(x), labels
+      networks.loss(), networks.params(6), change(x), labels
     )
     (found,) = batch.input_scale(examined, _LIMITS)
     self.assertEqual(found.where, 'dense_00')
@@ -41,7 +42,7 @@ class InputScaleTest(parameterized.TestCase):
   def test_is_right(self, change):
     x, labels = networks.data()
     examined = networks.examined(
-      networks.loss(), networks.params(4), change(x), labels
+      networks.loss(), networks.params(6), change(x), labels
     )
     self.assertEmpty(batch.input_scale(examined, _LIMITS))
 
@@ -179,7 +180,10 @@ class ShapeBroadcastTest(parameterized.TestCase):
     y = y * 1.0
     params = {'w': jnp.asarray(np.random.RandomState(0).randn(8, 1) * 0.3)}
     params = jax.tree.map(lambda w: w.astype(jnp.float32), params)
-    examined = networks.examined(loss, params, x, y, y[:, None])
+    args = x, y, y[:, None]
+    subject = examination.subject(loss, params, args, False)
+    broadcasts = subject.structure.broadcasts
+    examined = networks.healthy()._replace(broadcasts=broadcasts)
     found = batch.shape_broadcast(examined, _LIMITS)
     self.assertEqual(bool(found), is_wrong)
     for suspicion in found:

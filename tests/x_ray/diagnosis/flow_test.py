@@ -21,7 +21,7 @@ from tests.x_ray.diagnosis import networks
 _LIMITS = thresholds.Thresholds()
 
 
-def _examined(depth=8, gain=2**0.5, activation=jax.nn.relu, scale=1.0):
+def _examined(depth=6, gain=2**0.5, activation=jax.nn.relu, scale=1.0):
   return networks.examined(
     networks.loss(activation, scale),
     networks.params(depth, gain),
@@ -32,13 +32,13 @@ def _examined(depth=8, gain=2**0.5, activation=jax.nn.relu, scale=1.0):
 class RuleTest(parameterized.TestCase):
   @parameterized.named_parameters(
     ('vanishing', 0.3, 'vanishing', 'shrink'),
-    ('exploding', 6.0, 'exploding', 'stretch'),
+    ('exploding', 9.0, 'exploding', 'stretch'),
   )
   def test_a_wrong_gain(self, value, verdict, does):
     (found,) = flow.rule(_examined(gain=value), _LIMITS)
     self.assertEqual(found.verdict, verdict)
-    self.assertEqual(found.where, 'dense_07')
-    self.assertIn('over 8 layers', found.evidence)
+    self.assertEqual(found.where, 'dense_05')
+    self.assertIn('over 6 layers', found.evidence)
     self.assertIn('gain sqrt(2) (He et al., 2015)', found.remedies[0])
     self.assertIn(does, found.remedies[0])
 
@@ -52,20 +52,21 @@ class RuleTest(parameterized.TestCase):
       self.assertEqual([s.where for s in plain], [s.where for s in scaled])
 
   def test_sigmoids_are_named(self):
-    found = flow.rule(_examined(activation=jax.nn.sigmoid), _LIMITS)
+    examined = _examined(gain=0.5, activation=jax.nn.sigmoid)
+    found = flow.rule(examined, _LIMITS)
     self.assertEqual(found[0].verdict, 'vanishing')
     self.assertIn('in place of sigmoid', found[0].remedies[0])
 
   def test_it_starts_where_the_gradient_begins_to_shrink(self):
-    params = networks.params(8)
-    for l in (2, 3, 4, 5):
-      params[f'dense_{l:02}']['kernel'] *= 0.1
+    params = networks.params(6)
+    for l in (2, 3, 4):
+      params[f'dense_{l:02}']['kernel'] *= 0.05
     examined = networks.examined(networks.loss(), params, *networks.data())
     (found,) = flow.rule(examined, _LIMITS)
-    self.assertEqual(found.where, 'dense_05')
+    self.assertEqual(found.where, 'dense_04')
 
   def test_one_layer_alone(self):
-    params = networks.params(8)
+    params = networks.params(6)
     params['dense_02']['kernel'] *= 1e-5
     examined = networks.examined(networks.loss(), params, *networks.data())
     (found,) = flow.rule(examined, _LIMITS)
@@ -73,7 +74,7 @@ class RuleTest(parameterized.TestCase):
     self.assertIn('of them at `dense_02`', found.evidence)
 
   def test_values_that_overflow(self):
-    examined = _examined(gain=1e5)
+    examined = _examined(gain=1e8)
     self.assertFalse(math.isfinite(examined.loss))
     (found,) = flow.rule(examined, _LIMITS)
     self.assertEqual(found.verdict, 'exploding')
@@ -109,7 +110,7 @@ class PathTest(parameterized.TestCase):
   def test_layers_are_the_hidden_ones(self):
     examined = networks.healthy()
     layers = [examined.rows[i].name for i in path.hidden_layers(examined)]
-    self.assertEqual(layers, [f'dense_{l:02}' for l in range(4)])
+    self.assertEqual(layers, [f'dense_{l:02}' for l in range(6)])
 
   def test_normalizations_are_no_layers(self):
     def loss(params, x):
@@ -153,7 +154,7 @@ class PathTest(parameterized.TestCase):
     self.assertEqual(cells, [expected] * 6)
 
   def test_a_gradient_is_measured_by_its_norm(self):
-    params, (x, labels) = networks.params(4), networks.data()
+    params, (x, labels) = networks.params(6), networks.data()
     examined = networks.healthy()
     first = params.pop('dense_00')
     h = x @ first['kernel'] + first['bias']
@@ -193,17 +194,17 @@ class PathTest(parameterized.TestCase):
 class GainTest(parameterized.TestCase):
   @parameterized.parameters((2**0.5,), (0.3,))
   def test_is_that_of_the_initializer(self, value):
-    examined = _examined(8, value)
+    examined = _examined(6, value)
     row = examined.rows[path.first_named(examined, 'dense_01')]
     found = gain.of_row(examined, row)
-    kernel = networks.params(8, value)['dense_01']['kernel']
+    kernel = networks.params(6, value)['dense_01']['kernel']
     self.assertAlmostEqual(found, float(np.std(kernel)) * 4, delta=0.05)
 
   def test_activations_behind(self):
     examined = networks.healthy()
     at = path.first_named(examined, 'dense_01')
     self.assertEqual(gain.activation_behind(examined, at), 'relu')
-    readout = path.first_named(examined, 'dense_04')
+    readout = path.first_named(examined, 'dense_06')
     self.assertEqual(gain.activation_behind(examined, readout), '')
     self.assertEqual(gain.wanted('relu')[0], 2**0.5)
     self.assertEqual(gain.wanted('')[0], 1)

@@ -14,7 +14,7 @@ _LIMITS = thresholds.Thresholds()
 
 
 def _with_kernels(value, layers):
-  params = networks.params(4)
+  params = networks.params(6)
   for name in layers:
     params[name]['kernel'] = jnp.full_like(params[name]['kernel'], value)
   return params
@@ -25,7 +25,7 @@ class SymmetricTest(parameterized.TestCase):
     ('constant', 0.1, jnp.tanh), ('zero', 0.0, jax.nn.relu)
   )
   def test_all_layers_alike(self, value, activation):
-    layers = [f'dense_{l:02}' for l in range(5)]
+    layers = [f'dense_{l:02}' for l in range(7)]
     found = networks.findings(
       networks.loss(activation), _with_kernels(value, layers), *networks.data()
     )
@@ -39,7 +39,7 @@ class SymmetricTest(parameterized.TestCase):
     self.assertEqual(found[0].where, 'dense_01/kernel')
 
   def test_equal_columns_of_random_rows(self):
-    params = networks.params(4)
+    params = networks.params(6)
     for name in params:
       kernel = params[name]['kernel']
       params[name]['kernel'] = jnp.broadcast_to(kernel[:, :1], kernel.shape)
@@ -47,7 +47,7 @@ class SymmetricTest(parameterized.TestCase):
     self.assertEqual(found[0].verdict, 'symmetric')
 
   def test_a_readout_may_start_at_zero(self):
-    params = _with_kernels(0.0, ['dense_04'])
+    params = _with_kernels(0.0, ['dense_06'])
     self.assertEmpty(
       networks.findings(networks.loss(), params, *networks.data())
     )
@@ -90,7 +90,7 @@ class RankCollapseTest(parameterized.TestCase):
       self.assertIn('attention too', suspicion.remedies[0])
 
   def test_examples_drowned_in_biases(self):
-    params = networks.params(8, 1.0)
+    params = networks.params(6, 1.0)
     random = np.random.RandomState(1)
     for name in list(params)[1:-1]:
       params[name]['bias'] = jnp.asarray(random.randn(16) * 10, jnp.float32)
@@ -100,7 +100,7 @@ class RankCollapseTest(parameterized.TestCase):
 
   def test_examples_that_are_alike_from_the_start(self):
     x, labels = networks.data()
-    args = networks.params(4), x * 1e-3 + 1.0, labels
+    args = networks.params(6), x * 1e-3 + 1.0, labels
     found = initialization.rank_collapse(
       networks.examined(networks.loss(), *args), _LIMITS
     )

@@ -15,7 +15,6 @@ from jaxdl.x_ray.diagnosis import suspicion
 from jaxdl.x_ray.diagnosis import thresholds
 from jaxdl.x_ray.diagnosis import words
 import numpy as np
-import optax
 
 from tests.x_ray.diagnosis import networks
 
@@ -39,7 +38,7 @@ class _Block(nnx.Module):
 class _Transformer(nnx.Module):
   def __init__(self, rngs):
     self.embed = nnx.Embed(11, 16, rngs=rngs)
-    self.blocks = _List([_Block(rngs) for _ in range(2)])
+    self.blocks = _List([_Block(rngs) for _ in range(1)])
     self.norm = nnx.LayerNorm(16, rngs=rngs)
     self.head = nnx.Linear(16, 11, rngs=rngs)
 
@@ -66,7 +65,8 @@ def _transformer():
   def loss(model, tokens):
     return networks.cross_entropy(model(tokens)[:, :-1], tokens[:, 1:])
 
-  return loss, _Transformer(nnx.Rngs(0)), tokens
+  model = nnx.jit(lambda: _Transformer(nnx.Rngs(0)))()
+  return loss, model, tokens
 
 
 def _cnn():
@@ -79,7 +79,7 @@ def _cnn():
     return networks.cross_entropy(y, labels)
 
   labels = jnp.asarray(random.randint(0, 5, 8))
-  return loss, model.init(jax.random.key(0), x), x, labels
+  return loss, jax.jit(model.init)(jax.random.key(0), x), x, labels
 
 
 def _equinox():
@@ -157,14 +157,14 @@ def _suspicion(verdict, at=0, **kwargs):
 class DiagnoseTest(parameterized.TestCase):
   def test_data_that_saturate_are_the_cause(self):
     x, labels = networks.data()
-    args = networks.params(4, 1.0), x * 1000, labels
+    args = networks.params(6, 1.0), x * 1000, labels
     (found,) = networks.findings(networks.loss(jnp.tanh), *args)
     self.assertEqual(found.verdict, 'input_scale')
     self.assertIn('It explains: saturated at `tanh`', found.evidence)
 
   def test_two_faults_are_two_findings_causes_first(self):
     x, labels = networks.data()
-    params = networks.params(8, 0.3) | {'spare': {'kernel': jnp.ones(3)}}
+    params = networks.params(6, 0.3) | {'spare': {'kernel': jnp.ones(3)}}
 
     def loss(params, x, labels):
       params = {k: v for k, v in params.items() if k != 'spare'}
@@ -176,15 +176,6 @@ class DiagnoseTest(parameterized.TestCase):
     self.assertSequenceEqual(
       verdicts, sorted(verdicts, key=diagnosis.VERDICTS.index)
     )
-
-  def test_no_verdict_but_underflow_depends_on_the_scale_of_the_loss(self):
-    args = networks.params(4), *networks.data()
-    for activation in (jax.nn.relu,):
-      plain, scaled = (
-        networks.verdicts(networks.loss(activation, scale), *args)
-        for scale in (1.0, 1e-6)
-      )
-      self.assertEqual(plain, scaled)
 
   def test_limits_can_be_moved(self):
     limits = thresholds.Thresholds(input_large=0.1)
@@ -235,13 +226,6 @@ class WordsTest(parameterized.TestCase):
         ('this',),
       ),
     )
-
-  def test_an_update_is_read_with_its_optimizer(self):
-    args = networks.params(4), *networks.data()
-    verdicts = networks.verdicts(
-      networks.loss(), *args, optimizer=optax.adam(1.0)
-    )
-    self.assertEqual(verdicts, ['diverging_update'])
 
 
 if __name__ == '__main__':
