@@ -5,6 +5,7 @@ in which versions of jax differ.
 """
 
 from collections.abc import Callable, Collection, Sequence
+import itertools
 from typing import Any, NamedTuple
 
 import jax
@@ -33,6 +34,8 @@ class Operation(NamedTuple):
       those in a while loop, and in a function with a derivative of its own.
     around: the traceback of the operation in whose body it is, or None; its own
       may end where the body begins.
+    calls: for each scope of `path`, the number of the inlined call that opened
+      it: two calls enter a scope of one name twice.
   """
 
   primitive: core.Primitive
@@ -46,6 +49,7 @@ class Operation(NamedTuple):
   traceback: Any = None
   hidden: tuple[Path, ...] = ()
   around: Any = None
+  calls: tuple[int, ...] = ()
 
   @property
   def source(self) -> str:
@@ -118,7 +122,7 @@ def _with_lines_as_scopes(
     )
     # What is in a body has lines of its own.
     if not bodies and not is_scoped and operation.source in lines - {''}:
-      operation = operation._replace(path=(operation.source,))
+      operation = operation._replace(path=(operation.source,), calls=())
     operations.append(operation._replace(bodies=bodies))
   return graph._replace(operations=tuple(operations))
 
@@ -161,12 +165,16 @@ class _Caller(NamedTuple):
     traceback: of the outermost call to a function of jax, whose own lines are
       those of its first call; or None.
     around: of the operation in whose body it is, or None.
+    calls: for each scope of `path`, the number of the call that opened it.
+    number: of this call.
   """
 
   path: Path = ()
   activation: str = ''
   traceback: Any = None
   around: Any = None
+  calls: tuple[int, ...] = ()
+  number: int = 0
 
 
 class _Flattening:
@@ -174,6 +182,7 @@ class _Flattening:
 
   def __init__(self):
     self._next = 0
+    self._calls = itertools.count(1)
 
   def graph(self, closed: core.ClosedJaxpr, caller: _Caller) -> Graph:
     env: dict[core.Var, int] = {}
@@ -200,6 +209,7 @@ class _Flattening:
       inputs = tuple(_look_up(atom, env) for atom in eqn.invars)
       called = _inlined_call(eqn)
       if called is not None:
+        here = here._replace(number=next(self._calls))
         inner = dict(zip(called.jaxpr.invars, inputs, strict=True))
         for var, value in zip(
           called.jaxpr.constvars, called.consts, strict=True
@@ -214,7 +224,7 @@ class _Flattening:
       outputs = tuple(self._name(var, env, avals) for var in eqn.outvars)
       # Scopes in a body are relative to it.
       traceback = here.traceback or eqn.source_info.traceback
-      inside = here._replace(path=())
+      inside = here._replace(path=(), calls=())
       if source.line(traceback):
         inside = inside._replace(around=traceback)
       own = _with_own_derivative(eqn)
@@ -231,6 +241,7 @@ class _Flattening:
           activation=here.activation,
           traceback=traceback,
           around=here.around,
+          calls=here.calls,
           hidden=tuple(p for b in closed for p in _scopes_within(b)),
         )
       )
@@ -240,31 +251,34 @@ def _enter(eqn: Any, caller: _Caller) -> _Caller:
   traceback = caller.traceback
   if traceback is None and source.calls_jax(eqn):
     traceback = eqn.source_info.traceback
-  return _Caller(
-    caller.path + _scopes(eqn),
-    caller.activation or source.activation(eqn),
-    traceback,
-    caller.around,
+  opened = _scopes(eqn)
+  return caller._replace(
+    path=caller.path + opened,
+    activation=caller.activation or source.activation(eqn),
+    traceback=traceback,
+    calls=caller.calls + (caller.number,) * len(opened),
   )
 
 
 class _Numbering:
   """Tells apart the times that a scope is entered: `block`, `block#2`.
 
-  A scope is left where an operation follows that doesn't lie in it.
+  A scope is left where an operation follows that doesn't lie in it, or that
+  another call put there.
   """
 
   def __init__(self):
     self._entries: dict[Path, int] = {}
-    self._written: Path = ()  # The path of the last operation, absolute,
+    self._written: _Opened = ()  # The path of the last operation, absolute,
     self._numbered: Path = ()  # and with its numbers.
 
-  def number(self, graph: Graph, written: Path = ()) -> Graph:
+  def number(self, graph: Graph, written: '_Opened' = ()) -> Graph:
     """Numbers a graph that lies in the scopes `written`, the innermost open."""
     operations = []
     for operation in graph.operations:
-      path = self._enter(written + operation.path)
-      inside = written + operation.path
+      calls = operation.calls or (0,) * len(operation.path)
+      inside = written + tuple(zip(operation.path, calls, strict=True))
+      path = self._enter(inside)
       operation = operation._replace(path=path[len(written) :])
       bodies = []
       for body in operation.bodies:
@@ -273,17 +287,21 @@ class _Numbering:
       operations.append(operation._replace(bodies=tuple(bodies)))
     return graph._replace(operations=tuple(operations))
 
-  def _enter(self, path: Path) -> Path:
+  def _enter(self, path: '_Opened') -> Path:
     length = common_length(self._written, path)
     self._written, self._numbered = path, self._numbered[:length]
-    for name in path[length:]:
+    for name, _ in path[length:]:
       entered = (*self._numbered, name)
       entry = self._entries[entered] = self._entries.get(entered, 0) + 1
       self._numbered += (name if entry == 1 else f'{name}#{entry}',)
     return self._numbered
 
 
-def common_length(a: Path, b: Path) -> int:
+# Scopes, with the number of the call that opened each.
+_Opened = tuple[tuple[str, int], ...]
+
+
+def common_length(a: Sequence[Any], b: Sequence[Any]) -> int:
   """How many scopes two paths share, from the outermost on."""
   length = 0
   for x, y in zip(a, b, strict=False):

@@ -21,6 +21,30 @@ class GraphTest(parameterized.TestCase):
     (operation,) = graph.operations
     self.assertEqual(operation.path, ('outer', 'inner'))
 
+  def test_each_call_enters_its_scopes_anew(self):
+    @jax.jit
+    def layer(x):
+      with jax.named_scope('layer'):
+        return jnp.cos(jnp.sin(x))
+
+    def fn(x):
+      with jax.named_scope('stack'):
+        return layer(layer(x))
+
+    graph = jaxpr.graph(jax.make_jaxpr(fn)(1.0))
+    self.assertEqual(
+      [operation.path for operation in graph.operations],
+      [('stack', 'layer')] * 2 + [('stack', 'layer#2')] * 2,
+    )
+
+  def test_calls_within_a_scope_leave_it_open(self):
+    def fn(x):
+      with jax.named_scope('block'):
+        return jax.jit(jnp.cos)(jax.jit(jnp.sin)(x))
+
+    graph = jaxpr.graph(jax.make_jaxpr(fn)(1.0))
+    self.assertEqual({o.path for o in graph.operations}, {('block',)})
+
 
 if __name__ == '__main__':
   absltest.main()
