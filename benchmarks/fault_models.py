@@ -16,6 +16,8 @@ import numpy as np
 import optax
 
 CLASSES = 6
+# Before flax 0.12, modules hold lists as they are.
+_List = getattr(nnx, 'List', list)
 Array = jax.Array
 
 
@@ -266,7 +268,7 @@ class _Transformer(nnx.Module):
     self.position = nnx.Param(
       0.02 * jax.random.normal(rngs.params(), (8, width))
     )
-    self.blocks = nnx.List(
+    self.blocks = _List(
       [_Block(width, activation, has_skip, rngs) for _ in range(depth)]
     )
     self.norm = nnx.LayerNorm(width, rngs=rngs)

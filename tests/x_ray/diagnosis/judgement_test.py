@@ -5,6 +5,9 @@ from absl.testing import parameterized
 import equinox as eqx
 from flax import nnx
 import flax.linen as nn
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
 import jax
 from jax import lax
 import jax.numpy as jnp
@@ -154,6 +157,29 @@ def _suspicion(verdict, at=0, **kwargs):
   )
 
 
+def _with_scaled_loss(examined, scale):
+  """As if the loss had been multiplied, in numbers of any range."""
+
+  def of_row(row):
+    rms, largest, nonfinite = row.backward
+    backward = type(row.backward)(
+      float(rms) * scale, float(largest) * scale, nonfinite
+    )
+    return row._replace(backward=backward)
+
+  def of_parameter(parameter):
+    return parameter._replace(
+      gradient_norm=parameter.gradient_norm * scale,
+      gradient_max_abs=parameter.gradient_max_abs * scale,
+    )
+
+  return examined._replace(
+    loss=examined.loss * scale,
+    rows=tuple(map(of_row, examined.rows)),
+    parameters=tuple(map(of_parameter, examined.parameters)),
+  )
+
+
 class DiagnoseTest(parameterized.TestCase):
   def test_data_that_saturate_are_the_cause(self):
     x, labels = networks.data()
@@ -176,6 +202,20 @@ class DiagnoseTest(parameterized.TestCase):
     self.assertSequenceEqual(
       verdicts, sorted(verdicts, key=diagnosis.VERDICTS.index)
     )
+
+  @given(scale=st.floats(1e-12, 1e12))
+  @settings(deadline=None, max_examples=20)
+  def test_no_verdict_depends_on_the_scale_of_the_loss(self, scale):
+    shifted = networks.params(6)
+    shifted['dense_02']['bias'] -= 50.0
+    for params in (networks.params(6), networks.params(6, 0.3), shifted):
+      examined = networks.examined(networks.loss(), params, *networks.data())
+      plain = diagnosis.diagnose(examined)
+      scaled = diagnosis.diagnose(_with_scaled_loss(examined, scale))
+      self.assertEqual(
+        [(f.verdict, f.where) for f in plain],
+        [(f.verdict, f.where) for f in scaled],
+      )
 
   def test_limits_can_be_moved(self):
     limits = thresholds.Thresholds(input_large=0.1)
