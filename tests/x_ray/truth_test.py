@@ -13,6 +13,8 @@ from jaxdl.x_ray import examination
 from jaxdl.x_ray.inspection import structure
 import numpy as np
 
+from tests.x_ray import compilation
+
 
 def _truth(forward, x):
   """Values and cotangents at each boundary.
@@ -79,11 +81,7 @@ def _shown(row):
 
 def _run(fn, *args):
   """Compiles quickly, and runs."""
-  options = {
-    'xla_backend_optimization_level': 0,
-    'xla_llvm_disable_expensive_passes': True,
-  }
-  return jax.jit(fn).lower(*args).compile(options)(*args)
+  return jax.jit(fn).lower(*args).compile(compilation.quickly())(*args)
 
 
 def _examined(subject):

@@ -10,15 +10,11 @@ from jaxdl.x_ray import examination as examination_lib
 import numpy as np
 import optax
 
+from tests.x_ray import compilation
+
 CLASSES = 5
 
 _programs = {}
-# It takes longer to compile than to run.
-_QUICKLY = {
-  'xla_backend_optimization_level': 0,
-  'xla_cpu_parallel_codegen_split_count': 1,
-  'xla_cpu_use_fusion_emitters': False,
-}
 _OPTIMIZER = optax.inject_hyperparams(optax.sgd)(learning_rate=1e-3)
 
 
@@ -87,7 +83,10 @@ def examined(loss, params, *args, learning_rate=1e-3):
   if key not in _programs:
     subject = examination_lib.subject(loss, params, args, False)
     program = jax.jit(examination_lib.measuring(subject, _OPTIMIZER))
-    _programs[key] = subject, program.lower(*inputs).compile(_QUICKLY)
+    _programs[key] = (
+      subject,
+      program.lower(*inputs).compile(compilation.quickly()),
+    )
   subject, compiled = _programs[key]
   return examination_lib.read(subject, jax.device_get(compiled(*inputs)))
 
