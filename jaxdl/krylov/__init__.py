@@ -1,0 +1,1 @@
+"""Spectra of linear maps known only by their products with vectors."""
