@@ -50,6 +50,14 @@ def _quadratic(eigenvalues):
   return lambda params: params @ matrix @ params / 2
 
 
+def _compiled(loss, params, *batch, **given):
+  run = lambda params, *batch: curvature.hessian_eigenvalues(
+    loss, params, *batch, key=_KEY, **given
+  )
+  return jax.jit(run)(params, *batch)
+
+
+@jax.jit
 def _dense_hessian(params, *batch):
   leaves, tree = jax.tree.flatten(params)
   splits = np.cumsum([leaf.size for leaf in leaves])[:-1]
@@ -61,7 +69,7 @@ def _dense_hessian(params, *batch):
     ]
     return _loss(jax.tree.unflatten(tree, shaped), *batch)
 
-  return np.asarray(jax.hessian(of_vector)(jnp.asarray(_flat(params))))
+  return jax.hessian(of_vector)(jnp.concatenate(list(map(jnp.ravel, leaves))))
 
 
 class HessianTest(parameterized.TestCase):
@@ -73,11 +81,7 @@ class HessianTest(parameterized.TestCase):
     rank = {'magnitude': -abs(true), 'largest': -true, 'smallest': true}[which]
     expected = true[np.argsort(rank)][:4]
 
-    found = jax.jit(
-      lambda params, *batch: curvature.hessian_eigenvalues(
-        _loss, params, *batch, num=4, key=_KEY, which=which
-      )
-    )(params, *batch)
+    found = _compiled(_loss, params, *batch, num=4, which=which)
 
     np.testing.assert_allclose(found.values, expected, atol=1e-10)
     self.assertLess(found.error.max(), 1e-6)
@@ -89,18 +93,14 @@ class HessianTest(parameterized.TestCase):
 
   def test_copies_and_zeros_are_found_by_as_many_steps_as_parameters(self):
     true = [5.0, 5, -3, -3, -3, 1, 0, 0]
-    found = curvature.hessian_eigenvalues(
-      _quadratic(true), jnp.ones(8), num=8, key=_KEY, which='largest'
-    )
+    found = _compiled(_quadratic(true), jnp.ones(8), num=8, which='largest')
     expected = np.sort(true)[::-1]
     np.testing.assert_allclose(found.values, expected, atol=1e-12)
     self.assertLess(found.error.max(), 1e-12)
 
   def test_error_bounds_what_few_steps_find(self):
     true = np.linspace(-1, 2, 100)
-    found = curvature.hessian_eigenvalues(
-      _quadratic(true), jnp.ones(100), num=3, key=_KEY, steps=12
-    )
+    found = _compiled(_quadratic(true), jnp.ones(100), num=3, steps=12)
     nearest = np.abs(np.asarray(found.values)[:, None] - true).min(axis=1)
     np.testing.assert_array_less(nearest, found.error)
     self.assertGreater(found.error.max(), 1e-3)
@@ -111,9 +111,7 @@ class HessianTest(parameterized.TestCase):
     batch = tuple(jnp.asarray(array, dtype) for array in _data())
     wide = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), (params, batch))
     true = np.linalg.eigvalsh(_dense_hessian(wide[0], *wide[1]))
-    found = curvature.hessian_eigenvalues(
-      _loss, params, *batch, num=1, key=_KEY, steps=12
-    )
+    found = _compiled(_loss, params, *batch, num=1, steps=12)
     chex.assert_type(found.values, jnp.float32)
     np.testing.assert_allclose(found.values[0], true[-1], rtol=tolerance)
 

@@ -58,7 +58,9 @@ class SpectrumTest(parameterized.TestCase):
 
   def test_signs_tell_a_diagonal_matrix_by_one_probe(self):
     values = np.array([3.0, 1, 1, 0, -2])
-    found = _estimate(np.diag(values), jax.random.key(0), 2, steps=10)
+    found = jax.jit(lambda key: _estimate(np.diag(values), key, 2, steps=10))(
+      jax.random.key(0)
+    )
     np.testing.assert_allclose(found.nodes.shape, (2, 5))
     for fn in (lambda x: x, jnp.exp, jnp.abs):
       estimate = found.mean(fn)
