@@ -12,9 +12,10 @@ https://arxiv.org/abs/1711.04735).
   jacobian.singular_values(
       *jacobian.between(fn, x, ('hidden/layer', 3), 'readout'))
 
-All functions may be traced, by `jax.jit` and `jax.vmap` too. The function whose
-Jacobian is meant needs a derivative in reverse mode, as training does, and no
-other.
+All functions may be traced, by `jax.jit` and `jax.vmap` too; params are then
+best an argument of what is compiled: as constants, hundreds of megabytes take
+the compiler ten seconds. The function whose Jacobian is meant needs a
+derivative in reverse mode, as training does, and no other.
 """
 
 from collections.abc import Callable, Sequence

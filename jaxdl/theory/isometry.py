@@ -9,7 +9,7 @@ https://arxiv.org/abs/1711.04735, and 2018, https://arxiv.org/abs/1802.09979.
 
 Of a linear network of normal weights the distribution is the Fuss-Catalan one:
 Penson and Zyczkowski, 2011, https://arxiv.org/abs/1103.3453; its density is
-that of Haagerup and Moeller, 2013, https://arxiv.org/abs/1212.4693.
+that of Haagerup and Moeller, 2013, https://arxiv.org/abs/1211.4457.
 """
 
 import math
@@ -26,7 +26,7 @@ def squared_singular_value_variance(
   """The variance of the squared singular values, in units of their mean.
 
   `depth (mu_2 / mu_1^2 - 1 - s_1)`, with s_1 = -1 for normal weights and 0 for
-  orthogonal ones: equation 22 of Pennington et al., 2017.
+  orthogonal ones, after Pennington et al., 2017.
 
   Args:
     mu_1: the mean of the squared slope of the activation function over the

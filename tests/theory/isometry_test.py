@@ -20,7 +20,7 @@ class VarianceTest(parameterized.TestCase):
     (0.5, 0.5, True, 1),  # ReLU.
     (0.5, 0.5, False, 2),
   )
-  def test_of_a_layer_as_table_1_has_it(self, mu_1, mu_2, orthogonal, expected):
+  def test_of_each_layer(self, mu_1, mu_2, orthogonal, expected):
     """Pennington et al., 2018, https://arxiv.org/abs/1802.09979."""
     for depth in (1, 8, 100):
       actual = isometry.squared_singular_value_variance(
@@ -121,7 +121,7 @@ class FussCatalanTest(parameterized.TestCase):
     np.testing.assert_allclose(actual, expected, rtol=1e-8)
 
   def test_two_layers_have_the_density_in_roots(self):
-    """Equation 4 of Penson and Zyczkowski, 2011."""
+    """As Penson and Zyczkowski, 2011, write it."""
     x = np.array([1e-6, 0.01, 0.7, 3, 6.7])
     root = 27 + 3 * np.sqrt(81 - 12 * x)
     expected = (2 ** (1 / 3) * np.sqrt(3) / (12 * np.pi)) * (
