@@ -1,0 +1,240 @@
+"""The critical line: standard deviations at which gradients keep their size.
+
+At a fixed point q of the length map, weight_std^2 = (q - bias_std^2) / E[f^2],
+so chi_1 = weight_std^2 E[f'^2] is a function of q alone, and every q where it
+is 1 is found, without solving for a fixed point on the way. See Schoenholz et
+al., 2017, https://arxiv.org/abs/1611.01232; Hayou et al., 2019,
+https://arxiv.org/abs/1902.06853.
+
+Not every point of the line can be reached. That of `relu` and of its kin is the
+point bias_std = 0: with a bias, chi_1 tends to 1 only as q_star grows without
+bound. So it is of `softplus` at any bias. Those of `gelu` (bias_std below 0.43)
+and of `silu` (below 0.74) lie at unstable fixed points: as weight_std grows,
+chi_1 jumps past 1 when q_star ceases to be. Those are refused in words, and
+`critical_points` has them.
+"""
+
+from collections.abc import Callable
+import math
+from typing import NamedTuple
+
+from jaxdl.theory import elementwise
+from jaxdl.theory import gaussian
+from jaxdl.theory import lengths
+from jaxdl.theory import quadrature
+import numpy as np
+
+Array = np.ndarray
+
+_GRID = np.geomspace(1e-12, 1e12, 481)
+_NOISE = 1e-12  # Of chi_1, by rounding and quadrature.
+
+
+class CriticalPoint(NamedTuple):
+  """Where chi_1 = 1 at a fixed point of the length map.
+
+  Attributes:
+    weight_std: of the weights.
+    bias_std: of the biases.
+    q: the fixed point; None where every variance is one.
+    slope: of the length map there.
+    stable: whether variances nearby tend to it.
+  """
+
+  weight_std: float
+  bias_std: float
+  q: float | None
+  slope: float
+  stable: bool
+
+
+def critical_points(
+  activation: elementwise.Activation | elementwise.Elementwise,
+  bias_std: float,
+) -> tuple[CriticalPoint, ...]:
+  """Returns all points of the critical line at a bias, by ascending q.
+
+  Args:
+    activation: a specification such as `tanh`, or a function of one array.
+    bias_std: standard deviation of the biases.
+
+  Raises:
+    ValueError: if the activation or the standard deviation is refused.
+  """
+  found = elementwise.elementwise(activation)
+  lengths.require_stds(1.0, bias_std)
+  variance = bias_std**2
+  chi = lambda q: _chi_at_fixed_point(found, variance, q)
+  grid = _GRID if variance == 0 else variance + variance * _GRID
+  excess = _sure(chi(grid) - 1)
+  points = []
+  if variance == 0 and float(found.value(0.0)) == 0:
+    start = _at_zero(found, bool(excess.any()))
+    points += [] if start is None else [start]
+  for q in _roots(lambda q: float(chi(q)) - 1, grid, excess):
+    square = gaussian.moments(found, q).mean_square
+    points.append(
+      _described(found, math.sqrt((q - variance) / square), bias_std, q)
+    )
+  return tuple(points)
+
+
+def critical_weight_std(
+  activation: elementwise.Activation | elementwise.Elementwise,
+  bias_std: float,
+  *,
+  q_start: float | None = None,
+) -> float:
+  """Returns the weight_std at which chi_1 = 1 at its own q_star.
+
+  Args:
+    activation: a specification such as `tanh`, or a function of one array.
+    bias_std: standard deviation of the biases.
+    q_start: the variance of the first pre-activation, as of `mean_field`.
+
+  Raises:
+    ValueError: if there is none, with the reason.
+  """
+  found = elementwise.elementwise(activation)
+  points = critical_points(found, bias_std)
+  for point in points:
+    if point.stable and _is_reached(found, point, q_start):
+      return point.weight_std
+  raise ValueError(
+    f'Activation {found.name} has no critical weight_std at bias_std = '
+    f'{bias_std:g}: {_reason(found, points, bias_std)}'
+  )
+
+
+def critical_bias_std(
+  activation: elementwise.Activation | elementwise.Elementwise,
+  weight_std: float,
+  *,
+  q_start: float | None = None,
+) -> float:
+  """Returns the bias_std at which chi_1 = 1 at its own q_star.
+
+  Args:
+    activation: a specification such as `tanh`, or a function of one array.
+    weight_std: weights have the variance weight_std^2 / fan_in.
+    q_start: the variance of the first pre-activation, as of `mean_field`.
+
+  Raises:
+    ValueError: if there is none.
+  """
+  found = elementwise.elementwise(activation)
+  lengths.require_stds(weight_std, 0.0)
+  length_map = lengths.LengthMap(found, weight_std, 0.0)
+  chi = lambda q: weight_std**2 * gaussian.moments(found, q).mean_square_slope
+  excess = _sure(
+    weight_std**2 * gaussian.estimated_moments(found, _GRID).mean_square_slope
+    - 1
+  )
+  points = [
+    point
+    for point in critical_points(found, 0.0)
+    if abs(point.weight_std - weight_std) < _NOISE * weight_std
+  ]
+  for q in _roots(lambda q: float(chi(q)) - 1, _GRID, excess):
+    variance = q - float(length_map(q))
+    if variance > 0:
+      points.append(_described(found, weight_std, math.sqrt(variance), q))
+  for point in points:
+    if point.stable and _is_reached(found, point, q_start):
+      return point.bias_std
+  raise ValueError(
+    f'Activation {found.name} has no critical bias_std at weight_std = '
+    f'{weight_std:g}: chi_1 is 1 at no stable fixed point of the variance that '
+    'is reached; try another weight_std.'
+  )
+
+
+def _chi_at_fixed_point(
+  found: elementwise.Elementwise, variance: float, q: float | Array
+) -> Array:
+  """Returns chi_1 where q is the fixed point; NaN where that is unknown."""
+  moments = gaussian.estimated_moments(found, q)
+  with np.errstate(over='ignore', invalid='ignore', divide='ignore'):
+    chi = (q - variance) / moments.mean_square * moments.mean_square_slope
+  return np.where(moments.error < 1e-6, chi, np.nan)
+
+
+def _sure(excess: Array) -> Array:
+  """Returns the excess, 0 where its sign is in doubt."""
+  return np.where(np.abs(excess) > _NOISE, excess, 0.0)
+
+
+def _roots(
+  fn: Callable[[float], float], grid: Array, excess: Array
+) -> list[float]:
+  return [
+    math.exp(
+      quadrature.root(
+        lambda log_q: fn(math.exp(log_q)), math.log(low), math.log(high)
+      )
+    )
+    for low, high in lengths.brackets(grid, excess)
+  ]
+
+
+def _at_zero(
+  found: elementwise.Elementwise, depends_on_q: bool
+) -> CriticalPoint | None:
+  """The point at q = 0 of an activation through the origin, without bias."""
+  slopes = gaussian.moments(found, lengths.NEAR_ZERO).mean_square_slope
+  if not slopes > 0:
+    return None
+  weight_std = 1 / math.sqrt(float(slopes))
+  if not depends_on_q:
+    return CriticalPoint(weight_std, 0.0, None, 1.0, True)
+  length_map = lengths.LengthMap(found, weight_std, 0.0)
+  point = lengths.describe(length_map, 0.0)
+  return CriticalPoint(weight_std, 0.0, 0.0, point.slope, point.stable)
+
+
+def _described(
+  found: elementwise.Elementwise, weight_std: float, bias_std: float, q: float
+) -> CriticalPoint:
+  length_map = lengths.LengthMap(found, weight_std, bias_std)
+  point = lengths.describe(length_map, q)
+  return CriticalPoint(weight_std, bias_std, q, point.slope, point.stable)
+
+
+def _is_reached(
+  found: elementwise.Elementwise, point: CriticalPoint, q_start: float | None
+) -> bool:
+  if point.q is None:
+    return True
+  length_map = lengths.LengthMap(found, point.weight_std, point.bias_std)
+  start = q_start or point.weight_std**2 + point.bias_std**2
+  limit = lengths.limit(length_map, lengths.survey(length_map), start)
+  return limit is not None and abs(limit - point.q) <= 1e-6 * max(point.q, 1e-6)
+
+
+def _reason(
+  found: elementwise.Elementwise,
+  points: tuple[CriticalPoint, ...],
+  bias_std: float,
+) -> str:
+  """Says why none of the points will do."""
+  if not points:
+    middle = _chi_at_fixed_point(found, bias_std**2, bias_std**2 + 1.0)
+    if middle > 1:
+      return 'chi_1 is above 1 at every fixed point of the variance.'
+    slopes = gaussian.estimated_moments(
+      found, lengths.NEAR_INFINITY
+    ).mean_square_slope
+    return (
+      'chi_1 is below 1 at every fixed point of the variance, and tends to 1 '
+      f'only as weight_std -> {1 / math.sqrt(float(slopes)):.6g}, where that '
+      'grows without bound.'
+    )
+  listed = '; '.join(
+    f'q = {point.q:.6g} at weight_std = {point.weight_std:.6g}'
+    f' ({"stable" if point.stable else "unstable"}, slope {point.slope:.6g})'
+    for point in points
+  )
+  return (
+    'chi_1 is 1 only at fixed points of the variance that are not reached from '
+    f'q_start, as chi_1 jumps past 1 there: {listed}.'
+  )

@@ -1,0 +1,400 @@
+"""Expectations of activations of Gaussian variables, in float64.
+
+For one variable u = sqrt(q) z, and for two of correlation c. Panels of the
+quadrature end at every kink, so the integrand is analytic on each; they shrink
+geometrically toward 0, so that variances q from 1e-30 to 1e30 are as good as 1;
+and what is left is adapted to. Of two variables,
+
+  u1 = sqrt(q1) (a x + b y),  u2 = sqrt(q2) (a x - b y),
+  a^2 = (1 + c) / 2,  b^2 = (1 - c) / 2,
+
+for independent x and y: as c -> 1, all that depends on 1 - c is b, which is
+computed from the gap 1 - c, so it never cancels.
+"""
+
+from collections.abc import Callable, Sequence
+import math
+from typing import NamedTuple
+
+from jaxdl.theory import elementwise
+from jaxdl.theory import quadrature
+import numpy as np
+
+Array = np.ndarray
+
+_REACH = 12.0  # Standard deviations; the density beyond is below 1e-32.
+_STANDARD_BREAKS = (-4.5, -2.0, 2.0, 4.5)
+_GRADING = 4.0  # Ratio of the widths of panels next to each other.
+_GAP_STEPS = 8.0
+_SMALL_GAP = 1e-5
+_PANEL_TOLERANCE = 3e-14
+_TOLERANCE = 1e-9
+
+
+class Moments(NamedTuple):
+  """Expectations over u ~ N(0, q) of an activation f; arrays of one shape.
+
+  Attributes:
+    mean: E[f].
+    mean_square: E[f^2].
+    mean_square_slope: E[f'^2].
+    mean_fourth_slope: E[f'^4].
+    growth: d E[f^2] / dq = E[f'^2 + f f''], computed as E[f f' u] / q, which is
+      right at kinks too.
+    error: the largest relative error of those, as estimated.
+  """
+
+  mean: Array
+  mean_square: Array
+  mean_square_slope: Array
+  mean_fourth_slope: Array
+  growth: Array
+  error: Array
+
+
+class PairMoments(NamedTuple):
+  """Expectations over two correlated Gaussian variables u1 and u2.
+
+  Attributes:
+    product: E[f(u1) f(u2)].
+    slope_product: E[f'(u1) f'(u2)].
+    half_square_difference: E[(f(u1) - f(u2))^2] / 2.
+    error: the largest error, relative to E[f(u1)^2 + f(u2)^2] or that of the
+      slopes, as estimated.
+  """
+
+  product: float
+  slope_product: float
+  half_square_difference: float
+  error: float
+
+
+def expectation(
+  fn: Callable[[Array], Array],
+  variance: float,
+  kinks: Sequence[float] = (),
+  scale: float = 1.0,
+) -> float:
+  """Returns E[fn(u)] for u ~ N(0, variance).
+
+  Args:
+    fn: of a NumPy array, elementwise.
+    variance: of u.
+    kinks: where `fn` isn't smooth.
+    scale: the least |u| at which `fn` varies on a scale of its own.
+
+  Raises:
+    ValueError: if the variance is no variance, or the integral does not
+      converge.
+  """
+  std = math.sqrt(require_variance(variance))
+  if std == 0:
+    return float(fn(np.zeros(1))[0])
+  breaks = np.array([_breaks(kinks, scale, std)])
+
+  def integrand(z, owner):
+    del owner
+    return (fn(std * z) * _density(z))[None]
+
+  parts = quadrature.panels(breaks, -_REACH, _REACH)
+  result = quadrature.integrate(integrand, parts, 1)
+  value, error = result.value[0, 0], result.error[0, 0]
+  magnitude = result.magnitude[0, 0]
+  if not np.isfinite(value) or error > _TOLERANCE * magnitude:
+    raise ValueError(
+      f'The expectation at variance {variance:.6g} does not converge; the '
+      'function grows, oscillates or spikes too fast.'
+    )
+  return float(value)
+
+
+def moments(
+  activation: elementwise.Activation | elementwise.Elementwise,
+  variance: float | Array,
+) -> Moments:
+  """Returns the moments of an activation at one variance or many.
+
+  Args:
+    activation: a specification, a function, or an `Elementwise`.
+    variance: any shape; 0 is allowed.
+
+  Raises:
+    ValueError: if the activation or a variance is refused, or an integral does
+      not converge.
+  """
+  found = elementwise.elementwise(activation)
+  result = estimated_moments(found, variance)
+  bad = ~(result.error <= _TOLERANCE)
+  if np.any(bad):
+    first = np.asarray(variance, np.float64)[bad].min()
+    raise ValueError(
+      f'The moments of activation {found.name} at variance {first:.6g} do not '
+      'converge; it grows, oscillates or spikes too fast.'
+    )
+  return result
+
+
+def estimated_moments(
+  found: elementwise.Elementwise, variance: float | Array
+) -> Moments:
+  """Returns the moments with their errors, however large those are.
+
+  Args:
+    found: the activation.
+    variance: any shape.
+
+  Raises:
+    ValueError: if a variance is negative or not finite.
+  """
+  variances = np.asarray(variance, np.float64)
+  for each in variances.ravel():
+    require_variance(each)
+  stds = np.sqrt(variances.ravel())
+  safe = np.where(stds > 0, stds, 1e-100)  # At 0, f' is that beside it.
+
+  def integrand(z, owner):
+    value, slope = found.value_and_slope(safe[owner] * z)
+    square = slope * slope
+    parts = (value, value * value, square, square * square, value * slope * z)
+    return np.stack(parts) * _density(z)
+
+  with np.errstate(over='ignore', invalid='ignore'):
+    parts = quadrature.panels(_breaks_of_each(found, safe), -_REACH, _REACH)
+    result = quadrature.integrate(integrand, parts, stds.size)
+    error = _relative_error(result, _at_the_ends(integrand, stds.size))
+  values = [each.reshape(variances.shape) for each in (*result.value, error)]
+  values[4] = values[4] / safe.reshape(variances.shape)
+  at_zero = found.value(np.zeros(1))[0]
+  values[0] = np.where(variances > 0, values[0], at_zero)
+  values[1] = np.where(variances > 0, values[1], at_zero**2)
+  return Moments(*values)
+
+
+def _at_the_ends(
+  integrand: Callable[[Array, Array], Array], num_integrals: int
+) -> Array:
+  """Returns [components, integrals]: about what lies out of reach."""
+  owner = np.arange(num_integrals)[:, None]
+  ends = np.broadcast_to([-_REACH, _REACH], (num_integrals, 2))
+  return np.abs(integrand(ends, owner)).sum(axis=-1)
+
+
+def _relative_error(result: quadrature.Integrals, beyond: Array) -> Array:
+  """Returns the largest of the components; infinite where one isn't finite."""
+  error = (result.error + beyond) / np.maximum(result.magnitude, 1e-300)
+  error = np.where(np.isfinite(result.value), error, np.inf)
+  return np.max(np.where(np.isnan(error), np.inf, error), axis=0)
+
+
+def pair_moments(
+  activation: elementwise.Activation | elementwise.Elementwise,
+  variance: float,
+  gap: float,
+  second_variance: float | None = None,
+) -> PairMoments:
+  """Returns the moments over two variables of correlation 1 - gap.
+
+  Args:
+    activation: a specification, a function, or an `Elementwise`.
+    variance: of the first variable, above 0.
+    gap: 1 - c, from 0 to 2.
+    second_variance: of the second; as the first by default.
+
+  Raises:
+    ValueError: if the activation, a variance or the gap is refused, or an
+      integral does not converge.
+  """
+  found = elementwise.elementwise(activation)
+  second = variance if second_variance is None else second_variance
+  stds = (
+    math.sqrt(require_variance(variance)),
+    math.sqrt(require_variance(second)),
+  )
+  if not (0 <= gap <= 2) or min(stds) <= 0:
+    raise ValueError(
+      f'Two variables of variances {variance:.6g} and {second:.6g} and '
+      f'correlation {1 - gap:.6g}: variances must be positive, and the '
+      'correlation between -1 and 1.'
+    )
+  small = gap * max(variance, 1.0) < _SMALL_GAP and second == variance
+  result = _pair_moments(found, stds, gap, not small)
+  if not result.error <= _TOLERANCE:
+    raise ValueError(
+      f'The moments of activation {found.name} at variances {variance:.6g} and '
+      f'{second:.6g} and correlation {1 - gap:.6g} do not converge; it grows, '
+      'oscillates or spikes too fast.'
+    )
+  if small:
+    difference = _integrated_difference(found, stds, gap)
+    result = result._replace(half_square_difference=difference)
+  return result
+
+
+def _integrated_difference(
+  found: elementwise.Elementwise, stds: tuple[float, float], gap: float
+) -> float:
+  """E[(f(u1) - f(u2))^2] / 2 = q * integral of E[f' f'] from gap 0 to `gap`.
+
+  By Price's theorem. Nothing cancels, and in the root of the gap the integrand
+  is smooth, so few nodes do where the gap is small.
+  """
+  nodes, weights = np.polynomial.legendre.leggauss(4)
+  roots = 0.5 * (nodes + 1)
+  products = [
+    _pair_moments(found, stds, gap * root**2, False).slope_product
+    for root in roots
+  ]
+  return stds[0] ** 2 * gap * float(np.sum(weights * roots * products))
+
+
+def _pair_moments(
+  found: elementwise.Elementwise,
+  stds: tuple[float, float],
+  gap: float,
+  with_difference: bool,
+) -> PairMoments:
+  """The moments by quadrature, over x of quadratures over y.
+
+  The difference, if asked for, is that of the values: its rounding errors are
+  about 1e-16 / sqrt(gap) of it, so adaptation would chase them at small gaps.
+  """
+  a, b = math.sqrt(1 - 0.5 * gap), math.sqrt(0.5 * gap)
+  marks = (
+    np.array(_breaks(found.kinks, found.scale, stds[0], ())),
+    np.array(_breaks(found.kinks, found.scale, stds[1], ())),
+  )
+  scale = _pair_scale(found, stds, gap)[: 3 if with_difference else 2]
+
+  def outer(x, owner):
+    del owner
+    flat = x.ravel()
+
+    def inner(y, owner):
+      first, slope_1 = found.value_and_slope(
+        stds[0] * (a * flat[owner] + b * y)
+      )
+      other, slope_2 = found.value_and_slope(
+        stds[1] * (a * flat[owner] - b * y)
+      )
+      products = [first * other, slope_1 * slope_2]
+      if with_difference:
+        products.append(0.5 * np.square(first - other))
+      return np.stack(products) * _density(y)
+
+    parts = quadrature.panels(_inner_breaks(marks, flat, a, b), -_REACH, _REACH)
+    result = quadrature.integrate(
+      inner, parts, flat.size, scale=scale, tolerance=_PANEL_TOLERANCE
+    )
+    return result.value.reshape(-1, *x.shape) * _density(x)
+
+  breaks = _outer_breaks(found, stds, marks, a, b)[None]
+  with np.errstate(over='ignore', invalid='ignore'):
+    result = quadrature.integrate(
+      outer,
+      quadrature.panels(breaks, -_REACH, _REACH),
+      1,
+      scale=scale,
+      tolerance=_PANEL_TOLERANCE,
+    )
+  value = result.value[:, 0]
+  error = result.error[:2, 0] / np.maximum(scale[:2, 0], 1e-300)
+  error = np.where(np.isfinite(value[:2]), error, np.inf)
+  difference = float(value[2]) if with_difference else math.nan
+  return PairMoments(
+    float(value[0]), float(value[1]), difference, float(np.max(error))
+  )
+
+
+def _pair_scale(
+  found: elementwise.Elementwise, stds: tuple[float, float], gap: float
+) -> Array:
+  """Returns [3, 1]: what errors of the three integrals are measured by."""
+  sizes = estimated_moments(found, np.square(stds))
+  square = float(np.mean(sizes.mean_square))
+  slope = float(np.mean(sizes.mean_square_slope))
+  difference = 1e-2 * min(1.0, 0.5 * gap) * stds[0] * stds[1] * slope
+  return np.array([[square], [slope], [difference]])
+
+
+def _inner_breaks(
+  marks: tuple[Array, Array], x: Array, a: float, b: float
+) -> Array:
+  """Where panels in y end for each x: on the lines u1 = mark and u2 = mark."""
+  standard = np.broadcast_to(_STANDARD_BREAKS, (x.size, 4))
+  if b == 0:
+    return standard
+  with np.errstate(over='ignore'):
+    first = (marks[0] - a * x[:, None]) / b
+    second = (a * x[:, None] - marks[1]) / b
+  return np.concatenate([first, second, standard], axis=1)
+
+
+def _outer_breaks(
+  found: elementwise.Elementwise,
+  stds: tuple[float, float],
+  marks: tuple[Array, Array],
+  a: float,
+  b: float,
+) -> Array:
+  """Where the integral over y, as a function of x, changes fast.
+
+  At the crossings of the lines on which the integrand isn't smooth, and at
+  distances of b, 8 b, ... from them.
+  """
+  if a == 0:
+    return np.array([-4.5, -2.0, 0.0, 2.0, 4.5])
+  kinks = np.array(found.kinks)
+  sums = kinks[:, None] / stds[0] + kinks[None, :] / stds[1]
+  crossings = np.unique(sums.ravel()) / (2 * a)
+  crossings = crossings[np.abs(crossings) < _REACH]
+  grades = [0.0]
+  width = b / a
+  while 0 < width < 1 and len(grades) < 60:
+    grades += [width, -width]
+    width *= _GAP_STEPS
+  graded = crossings[:, None] + np.array(grades)
+  return np.concatenate(
+    [_STANDARD_BREAKS, graded.ravel(), marks[0] / a, marks[1] / a]
+  )
+
+
+def _density(z: Array) -> Array:
+  return np.exp(-0.5 * z * z) * (2 * math.pi) ** -0.5
+
+
+def _breaks(
+  kinks: Sequence[float],
+  scale: float,
+  std: float,
+  standard: Sequence[float] = _STANDARD_BREAKS,
+) -> list[float]:
+  """Where panels in z = u / std end: at kinks, 0, and graded around it."""
+  breaks = [0.0, *standard, *(kink / std for kink in kinks)]
+  width = scale / std
+  while width < _REACH:
+    breaks += [width, -width]
+    width *= _GRADING
+  return breaks
+
+
+def _breaks_of_each(found: elementwise.Elementwise, stds: Array) -> Array:
+  """Returns [integrals, breaks]; those of few are filled up with zeros."""
+  rows = [_breaks(found.kinks, found.scale, std) for std in stds]
+  breaks = np.zeros((len(rows), max(map(len, rows), default=0)))
+  for row, values in zip(breaks, rows, strict=True):
+    row[: len(values)] = values
+  return breaks
+
+
+def require_variance(variance: float) -> float:
+  """Returns a variance.
+
+  Raises:
+    ValueError: if it is negative or not finite.
+  """
+  if not (math.isfinite(variance) and variance >= 0):
+    raise ValueError(
+      'A variance must be a finite number that is not negative; got '
+      f'{variance}.'
+    )
+  return float(variance)
