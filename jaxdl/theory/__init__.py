@@ -8,12 +8,8 @@ from jaxdl.theory.critical import critical_bias_std as critical_bias_std
 from jaxdl.theory.critical import critical_points as critical_points
 from jaxdl.theory.critical import critical_weight_std as critical_weight_std
 from jaxdl.theory.critical import CriticalPoint as CriticalPoint
-from jaxdl.theory.elementwise import Elementwise as Elementwise
-from jaxdl.theory.gaussian import expectation as expectation
 from jaxdl.theory.gaussian import Moments as Moments
 from jaxdl.theory.gaussian import moments as moments
-from jaxdl.theory.gaussian import pair_moments as pair_moments
-from jaxdl.theory.gaussian import PairMoments as PairMoments
 from jaxdl.theory.lengths import FixedPoint as FixedPoint
 from jaxdl.theory.mean_fields import mean_field as mean_field
 from jaxdl.theory.mean_fields import MeanField as MeanField

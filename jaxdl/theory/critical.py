@@ -1,8 +1,8 @@
 """The critical line: standard deviations at which gradients keep their size.
 
 At a fixed point q of the length map, weight_std^2 = (q - bias_std^2) / E[f^2],
-so chi_1 = weight_std^2 E[f'^2] is a function of q alone, and every q where it
-is 1 is found, without solving for a fixed point on the way. See Schoenholz et
+so chi_1 = weight_std^2 E[f'^2] is a function of q alone, and each q where it is
+1 is found, without solving for a fixed point on the way. See Schoenholz et
 al., 2017, https://arxiv.org/abs/1611.01232; Hayou et al., 2019,
 https://arxiv.org/abs/1902.06853.
 
@@ -14,7 +14,7 @@ chi_1 jumps past 1 when q_star ceases to be. Those are refused in words, and
 `critical_points` has them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import math
 from typing import NamedTuple
 
@@ -26,7 +26,6 @@ import numpy as np
 
 Array = np.ndarray
 
-_GRID = np.geomspace(1e-12, 1e12, 481)
 _NOISE = 1e-12  # Of chi_1, by rounding and quadrature.
 
 
@@ -62,20 +61,19 @@ def critical_points(
     ValueError: if the activation or the standard deviation is refused.
   """
   found = elementwise.elementwise(activation)
-  lengths.require_stds(1.0, bias_std)
+  _, bias_std = lengths.require_stds(1.0, bias_std)
   variance = bias_std**2
-  chi = lambda q: _chi_at_fixed_point(found, variance, q)
-  grid = _GRID if variance == 0 else variance + variance * _GRID
+  chi = lambda grown: _chi_at_fixed_point(found, variance, grown)
+  grid = lengths.grid(min(variance or 1.0, 1.0), max(variance, 1.0))
   excess = _sure(chi(grid) - 1)
   points = []
   if variance == 0 and float(found.value(0.0)) == 0:
     start = _at_zero(found, bool(excess.any()))
     points += [] if start is None else [start]
-  for q in _roots(lambda q: float(chi(q)) - 1, grid, excess):
+  for grown in _roots(lambda grown: float(chi(grown)) - 1, grid, excess):
+    q = variance + grown
     square = gaussian.moments(found, q).mean_square
-    points.append(
-      _described(found, math.sqrt((q - variance) / square), bias_std, q)
-    )
+    points.append(_described(found, math.sqrt(grown / square), bias_std, q))
   return tuple(points)
 
 
@@ -93,17 +91,17 @@ def critical_weight_std(
     q_start: the variance of the first pre-activation, as of `mean_field`.
 
   Raises:
-    ValueError: if there is none, with the reason.
+    ValueError: if there is none, with the reason, or if there are several.
   """
   found = elementwise.elementwise(activation)
   points = critical_points(found, bias_std)
-  for point in points:
-    if point.stable and _is_reached(found, point, q_start):
-      return point.weight_std
-  raise ValueError(
-    f'Activation {found.name} has no critical weight_std at bias_std = '
-    f'{bias_std:g}: {_reason(found, points, bias_std)}'
-  )
+  reached = _reached(found, points, q_start)
+  if not reached:
+    raise ValueError(
+      f'Activation {found.name} has no critical weight_std at bias_std = '
+      f'{bias_std:g}: {_reason(found, points, bias_std)}'
+    )
+  return _only([point.weight_std for point in reached], found, 'weight_std')
 
 
 def critical_bias_std(
@@ -123,39 +121,64 @@ def critical_bias_std(
     ValueError: if there is none.
   """
   found = elementwise.elementwise(activation)
-  lengths.require_stds(weight_std, 0.0)
+  weight_std, _ = lengths.require_stds(weight_std, 0.0)
   length_map = lengths.LengthMap(found, weight_std, 0.0)
-  chi = lambda q: weight_std**2 * gaussian.moments(found, q).mean_square_slope
-  excess = _sure(
-    weight_std**2 * gaussian.estimated_moments(found, _GRID).mean_square_slope
-    - 1
+  chi = lambda q: (
+    weight_std**2 * gaussian.estimated_moments(found, q).mean_square_slope
   )
+  grid = lengths.grid(1.0, 1.0)
   points = [
     point
     for point in critical_points(found, 0.0)
     if abs(point.weight_std - weight_std) < _NOISE * weight_std
   ]
-  for q in _roots(lambda q: float(chi(q)) - 1, _GRID, excess):
+  for q in _roots(lambda q: float(chi(q)) - 1, grid, _sure(chi(grid) - 1)):
     variance = q - float(length_map(q))
     if variance > 0:
       points.append(_described(found, weight_std, math.sqrt(variance), q))
-  for point in points:
-    if point.stable and _is_reached(found, point, q_start):
-      return point.bias_std
-  raise ValueError(
-    f'Activation {found.name} has no critical bias_std at weight_std = '
-    f'{weight_std:g}: chi_1 is 1 at no stable fixed point of the variance that '
-    'is reached; try another weight_std.'
-  )
+  reached = _reached(found, points, q_start)
+  if not reached:
+    raise ValueError(
+      f'Activation {found.name} has no critical bias_std at weight_std = '
+      f'{weight_std:g}: chi_1 is 1 at no stable fixed point of the variance '
+      'that is reached; try another weight_std.'
+    )
+  return _only([point.bias_std for point in reached], found, 'bias_std')
+
+
+def _only(
+  values: list[float], found: elementwise.Elementwise, name: str
+) -> float:
+  """Returns the only one of the values.
+
+  Raises:
+    ValueError: if there are several.
+  """
+  if len(values) > 1:
+    listed = ', '.join(f'{value:.6g}' for value in values)
+    raise ValueError(
+      f'Activation {found.name} has several critical values of {name}: '
+      f'{listed}. Choose one of these.'
+    )
+  return values[0]
 
 
 def _chi_at_fixed_point(
-  found: elementwise.Elementwise, variance: float, q: float | Array
+  found: elementwise.Elementwise, variance: float, grown: float | Array
 ) -> Array:
-  """Returns chi_1 where q is the fixed point; NaN where that is unknown."""
-  moments = gaussian.estimated_moments(found, q)
+  """Returns chi_1 at the fixed point q = variance + grown.
+
+  Args:
+    found: the activation.
+    variance: of the biases.
+    grown: what the weights add, weight_std^2 E[f^2]; of any shape.
+
+  Returns:
+    chi_1, of the shape of `grown`; NaN where it is unknown.
+  """
+  moments = gaussian.estimated_moments(found, variance + grown)
   with np.errstate(over='ignore', invalid='ignore', divide='ignore'):
-    chi = (q - variance) / moments.mean_square * moments.mean_square_slope
+    chi = grown / moments.mean_square * moments.mean_square_slope
   return np.where(moments.error < 1e-6, chi, np.nan)
 
 
@@ -200,15 +223,23 @@ def _described(
   return CriticalPoint(weight_std, bias_std, q, point.slope, point.stable)
 
 
-def _is_reached(
-  found: elementwise.Elementwise, point: CriticalPoint, q_start: float | None
-) -> bool:
-  if point.q is None:
-    return True
-  length_map = lengths.LengthMap(found, point.weight_std, point.bias_std)
-  start = q_start or point.weight_std**2 + point.bias_std**2
-  limit = lengths.limit(length_map, lengths.survey(length_map), start)
-  return limit is not None and abs(limit - point.q) <= 1e-6 * max(point.q, 1e-6)
+def _reached(
+  found: elementwise.Elementwise,
+  points: Sequence[CriticalPoint],
+  q_start: float | None,
+) -> list[CriticalPoint]:
+  """Returns those points whose q is where variances go from `q_start`."""
+  reached = []
+  for point in points:
+    if point.q is None:
+      reached.append(point)
+    elif point.stable:
+      length_map = lengths.LengthMap(found, point.weight_std, point.bias_std)
+      start = lengths.require_start(q_start, length_map)
+      limit = lengths.limit(length_map, lengths.survey(length_map), start)
+      if abs(limit - point.q) <= 1e-6 * max(point.q, 1e-6):
+        reached.append(point)
+  return reached
 
 
 def _reason(
@@ -218,16 +249,19 @@ def _reason(
 ) -> str:
   """Says why none of the points will do."""
   if not points:
-    middle = _chi_at_fixed_point(found, bias_std**2, bias_std**2 + 1.0)
-    if middle > 1:
+    variance = bias_std**2
+    ends = _chi_at_fixed_point(found, variance, np.array([1.0, 1e30]))
+    if ends[0] > 1:
       return 'chi_1 is above 1 at every fixed point of the variance.'
+    below = 'chi_1 is below 1 at every fixed point of the variance'
+    if not ends[1] > 1 - 1e-6:
+      return f'{below}.'
     slopes = gaussian.estimated_moments(
       found, lengths.NEAR_INFINITY
     ).mean_square_slope
     return (
-      'chi_1 is below 1 at every fixed point of the variance, and tends to 1 '
-      f'only as weight_std -> {1 / math.sqrt(float(slopes)):.6g}, where that '
-      'grows without bound.'
+      f'{below}, and tends to 1 only as weight_std -> '
+      f'{1 / math.sqrt(float(slopes)):.6g}, where that grows without bound.'
     )
   listed = '; '.join(
     f'q = {point.q:.6g} at weight_std = {point.weight_std:.6g}'

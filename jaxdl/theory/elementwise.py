@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 import contextlib
 import functools
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -14,7 +15,7 @@ import numpy as np
 Array = np.ndarray
 Activation = str | Callable[[jax.Array], jax.Array]
 
-_CHUNKS = (1 << 10, 1 << 14)  # Few shapes, so few compilations.
+_CHUNK = 1 << 12  # Entries at a time: of one shape, compiled once.
 _BISECTIONS = 80
 _SLOPE_JUMP = 1e-7  # Relative to the largest slope nearer to 0.
 _KINKS_WITHIN = 1e5  # Beyond, rounding looks like jumps.
@@ -31,14 +32,15 @@ class Elementwise(NamedTuple):
     fn: the function of JAX.
     numbers: its hyperparameters by name.
     kinks: where its slope jumps, in ascending order.
-    scale: the least distance from 0 at which its slope has varied.
+    scale: the least distance from 0 at which its slope is another than beside 0
+      on that side; infinite if it nowhere is, as of relu.
   """
 
   name: str
   fn: Callable[..., jax.Array]
   numbers: Mapping[str, float]
   kinks: tuple[float, ...] = ()
-  scale: float = 1.0
+  scale: float = math.inf
 
   def value(self, x: Any) -> Array:
     """Returns the activation of an array, in float64."""
@@ -53,21 +55,18 @@ class Elementwise(NamedTuple):
 
   def value_and_slope(self, x: Any) -> tuple[Array, Array]:
     """Returns both, for the cost of one."""
-    x = np.asarray(x, np.float64)
+    x = concrete('x', x)
     flat = x.ravel()
     values, slopes = np.empty_like(flat), np.empty_like(flat)
     with _double_precision():
-      start = 0
-      while start < flat.size:
-        left = flat.size - start
-        size = _CHUNKS[-1] if left > 2 * _CHUNKS[0] else _CHUNKS[0]
-        chunk = np.zeros(size)
-        part = flat[start : start + size]
-        chunk[: part.size] = part
-        value, slope = _value_and_slope(self.fn, dict(self.numbers), chunk)
-        values[start : start + size] = np.asarray(value)[: part.size]
-        slopes[start : start + size] = np.asarray(slope)[: part.size]
-        start += size
+      for start in range(0, flat.size, _CHUNK):
+        part = slice(start, min(start + _CHUNK, flat.size))
+        chunk = np.zeros(_CHUNK)
+        chunk[: part.stop - start] = flat[part]
+        both = _value_and_slope(self.fn, dict(self.numbers), chunk)
+        value, slope = map(np.asarray, both)
+        values[part] = value[: part.stop - start]
+        slopes[part] = slope[: part.stop - start]
     return values.reshape(x.shape), slopes.reshape(x.shape)
 
 
@@ -99,16 +98,40 @@ def elementwise(activation: 'Activation | Elementwise') -> Elementwise:
   return found._replace(kinks=kinks, scale=_scale(points, slopes))
 
 
+def concrete(name: str, value: Any) -> Array:
+  """Returns numbers of the caller in float64.
+
+  Raises:
+    ValueError: if they are traced, or no numbers.
+  """
+  if isinstance(value, jax.core.Tracer):
+    raise ValueError(
+      f'{name} is traced; pass a number, or an array of NumPy, from outside of '
+      'jax.jit, jax.vmap and jax.grad: the theory is computed beforehand.'
+    )
+  try:
+    return np.asarray(value, np.float64)
+  except (TypeError, ValueError) as error:
+    raise ValueError(f'{name} must be a number; got {value!r}.') from error
+
+
 @contextlib.contextmanager
 def _double_precision() -> Iterator[None]:
-  """Within it, JAX computes in float64, and on the CPU where there is one."""
+  """Within it, JAX computes in float64, at once, on the CPU if there is one.
+
+  At once: also where a function is being traced, as under the user's jit.
+  """
   if hasattr(jax, 'enable_x64'):
-    scoped = jax.enable_x64(True)
+    enabled = jax.enable_x64(True)
   else:  # Before JAX 0.8.
     from jax import experimental
 
-    scoped = getattr(experimental, 'enable_x64')()  # noqa: B009
-  with scoped:
+    enabled = getattr(experimental, 'enable_x64')()  # noqa: B009
+  try:
+    device = jax.local_devices(backend='cpu')[0]
+  except RuntimeError:  # Other platforms alone were asked for.
+    device = None
+  with enabled, jax.ensure_compile_time_eval(), jax.default_device(device):
     yield
 
 
@@ -125,38 +148,47 @@ def _find(activation: Activation) -> Elementwise:
     return Elementwise(activation, described.fn, parsed.numbers)
   if callable(activation):
     name = getattr(activation, '__name__', type(activation).__name__)
-    return Elementwise(name, activation, {})
+    fn = activation if _is_hashable(activation) else lambda x: activation(x)
+    return Elementwise(name, fn, {})
   raise ValueError(
     f'An activation is a name such as "tanh", or a function of one array; got '
     f'{activation!r}.'
   )
 
 
+def _is_hashable(fn: Callable[..., Any]) -> bool:
+  try:
+    hash(fn)
+  except TypeError:
+    return False
+  return True
+
+
 def _check_call(found: Elementwise) -> None:
-  """Traces the activation, and looks at what comes out.
+  """Calls the activation, and looks at what comes out.
 
   Raises:
     ValueError: if it fails, or changes shape or dtype.
   """
+  call = functools.partial(_value_and_slope, found.fn, dict(found.numbers))
+  x = np.zeros(_CHUNK)
   with _double_precision():
-    x = jax.ShapeDtypeStruct((_CHUNKS[0],), jnp.float64)
     try:
-      out, _ = jax.eval_shape(
-        functools.partial(_value_and_slope, found.fn, dict(found.numbers)), x
-      )
+      out, _ = jax.eval_shape(call, x)
+      if (out.shape, out.dtype) == (x.shape, x.dtype):
+        jax.tree.map(np.asarray, call(x))
+        return
     except Exception as error:
       lines = str(error).splitlines() or ['']
       raise ValueError(
         f'Activation {found.name} cannot be applied and differentiated by JAX: '
         f'{type(error).__name__}: {lines[0]} Pass a function of one array made '
-        'of jax.numpy.'
+        'of jax.numpy, without traced values in it.'
       ) from error
-  got = (out.shape, out.dtype)
-  if got != (x.shape, x.dtype):
-    raise ValueError(
-      f'Activation {found.name} turns {x.dtype}{list(x.shape)} into '
-      f'{out.dtype}{list(out.shape)}; it has to keep shape and dtype.'
-    )
+  raise ValueError(
+    f'Activation {found.name} turns {x.dtype}{list(x.shape)} into '
+    f'{out.dtype}{list(out.shape)}; it has to keep shape and dtype.'
+  )
 
 
 def _survey_points() -> Array:
@@ -245,7 +277,7 @@ def _check_continuous(found: Elementwise, points: Array, values: Array) -> None:
     first = _snapped(low[jumps][np.argmin(np.abs(low[jumps]))])
     raise ValueError(
       f'Activation {found.name} jumps at x = {first:.6g}, where its slope is '
-      'infinite; pass a continuous function.'
+      'infinite; pass a continuous function, computed in the dtype of x.'
     )
 
 
@@ -295,4 +327,4 @@ def _scale(points: Array, slopes: Array) -> float:
     moved = np.abs(slope - at_zero) > _VARIATION * np.max(np.abs(slope))
     if moved.any():
       least = min(least, float(np.min(x[moved])))
-  return least if np.isfinite(least) else 1.0
+  return least

@@ -5,7 +5,7 @@ quadrature end at every kink, so the integrand is analytic on each; they shrink
 geometrically toward 0, so that variances q from 1e-30 to 1e30 are as good as 1;
 and what is left is adapted to. Of two variables,
 
-  u1 = sqrt(q1) (a x + b y),  u2 = sqrt(q2) (a x - b y),
+  u1 = sqrt(q) (a x + b y),  u2 = sqrt(q) (a x - b y),
   a^2 = (1 + c) / 2,  b^2 = (1 - c) / 2,
 
 for independent x and y: as c -> 1, all that depends on 1 - c is b, which is
@@ -26,7 +26,7 @@ _REACH = 12.0  # Standard deviations; the density beyond is below 1e-32.
 _STANDARD_BREAKS = (-4.5, -2.0, 2.0, 4.5)
 _GRADING = 4.0  # Ratio of the widths of panels next to each other.
 _GAP_STEPS = 8.0
-_SMALL_GAP = 1e-5
+_SMALL_GAP = 1e-6
 _PANEL_TOLERANCE = 3e-14
 _TOLERANCE = 1e-9
 
@@ -69,45 +69,6 @@ class PairMoments(NamedTuple):
   error: float
 
 
-def expectation(
-  fn: Callable[[Array], Array],
-  variance: float,
-  kinks: Sequence[float] = (),
-  scale: float = 1.0,
-) -> float:
-  """Returns E[fn(u)] for u ~ N(0, variance).
-
-  Args:
-    fn: of a NumPy array, elementwise.
-    variance: of u.
-    kinks: where `fn` isn't smooth.
-    scale: the least |u| at which `fn` varies on a scale of its own.
-
-  Raises:
-    ValueError: if the variance is no variance, or the integral does not
-      converge.
-  """
-  std = math.sqrt(require_variance(variance))
-  if std == 0:
-    return float(fn(np.zeros(1))[0])
-  breaks = np.array([_breaks(kinks, scale, std)])
-
-  def integrand(z, owner):
-    del owner
-    return (fn(std * z) * _density(z))[None]
-
-  parts = quadrature.panels(breaks, -_REACH, _REACH)
-  result = quadrature.integrate(integrand, parts, 1)
-  value, error = result.value[0, 0], result.error[0, 0]
-  magnitude = result.magnitude[0, 0]
-  if not np.isfinite(value) or error > _TOLERANCE * magnitude:
-    raise ValueError(
-      f'The expectation at variance {variance:.6g} does not converge; the '
-      'function grows, oscillates or spikes too fast.'
-    )
-  return float(value)
-
-
 def moments(
   activation: elementwise.Activation | elementwise.Elementwise,
   variance: float | Array,
@@ -126,7 +87,7 @@ def moments(
   result = estimated_moments(found, variance)
   bad = ~(result.error <= _TOLERANCE)
   if np.any(bad):
-    first = np.asarray(variance, np.float64)[bad].min()
+    first = np.asarray(variance)[bad].min()
     raise ValueError(
       f'The moments of activation {found.name} at variance {first:.6g} do not '
       'converge; it grows, oscillates or spikes too fast.'
@@ -146,9 +107,7 @@ def estimated_moments(
   Raises:
     ValueError: if a variance is negative or not finite.
   """
-  variances = np.asarray(variance, np.float64)
-  for each in variances.ravel():
-    require_variance(each)
+  variances = require_variance(variance)
   stds = np.sqrt(variances.ravel())
   safe = np.where(stds > 0, stds, 1e-100)  # At 0, f' is that beside it.
 
@@ -190,104 +149,101 @@ def pair_moments(
   activation: elementwise.Activation | elementwise.Elementwise,
   variance: float,
   gap: float,
-  second_variance: float | None = None,
 ) -> PairMoments:
   """Returns the moments over two variables of correlation 1 - gap.
 
   Args:
     activation: a specification, a function, or an `Elementwise`.
-    variance: of the first variable, above 0.
+    variance: of each variable, above 0.
     gap: 1 - c, from 0 to 2.
-    second_variance: of the second; as the first by default.
 
   Raises:
-    ValueError: if the activation, a variance or the gap is refused, or an
+    ValueError: if the activation, the variance or the gap is refused, or an
       integral does not converge.
   """
   found = elementwise.elementwise(activation)
-  second = variance if second_variance is None else second_variance
-  stds = (
-    math.sqrt(require_variance(variance)),
-    math.sqrt(require_variance(second)),
-  )
-  if not (0 <= gap <= 2) or min(stds) <= 0:
+  q = float(require_variance(variance))
+  gap = float(elementwise.concrete('gap', gap))
+  if not (0 <= gap <= 2 and q > 0):
     raise ValueError(
-      f'Two variables of variances {variance:.6g} and {second:.6g} and '
-      f'correlation {1 - gap:.6g}: variances must be positive, and the '
-      'correlation between -1 and 1.'
+      f'Two variables of variance {q:.6g} and correlation {1 - gap:.6g}: the '
+      'variance must be positive, and the correlation between -1 and 1.'
     )
-  small = gap * max(variance, 1.0) < _SMALL_GAP and second == variance
-  result = _pair_moments(found, stds, gap, not small)
+  small = gap < _SMALL_GAP
+  result = _pair_moments(found, q, gap, not small)
   if not result.error <= _TOLERANCE:
     raise ValueError(
-      f'The moments of activation {found.name} at variances {variance:.6g} and '
-      f'{second:.6g} and correlation {1 - gap:.6g} do not converge; it grows, '
-      'oscillates or spikes too fast.'
+      f'The moments of activation {found.name} at variance {q:.6g} and '
+      f'correlation {1 - gap:.6g} do not converge; it grows, oscillates or '
+      'spikes too fast.'
     )
   if small:
-    difference = _integrated_difference(found, stds, gap)
+    difference = _integrated_difference(found, q, gap)
     result = result._replace(half_square_difference=difference)
   return result
 
 
 def _integrated_difference(
-  found: elementwise.Elementwise, stds: tuple[float, float], gap: float
+  found: elementwise.Elementwise, q: float, gap: float
 ) -> float:
   """E[(f(u1) - f(u2))^2] / 2 = q * integral of E[f' f'] from gap 0 to `gap`.
 
-  By Price's theorem. Nothing cancels, and in the root of the gap the integrand
-  is smooth, so few nodes do where the gap is small.
+  By Price's theorem. Nothing cancels; and in the root of the gap the integrand
+  is smooth up to the scale of the activation, and from there by magnitudes.
   """
+  end = math.sqrt(gap)
+  edges = [0.0]
+  width = found.scale / math.sqrt(q)
+  while width < end:
+    edges.append(width)
+    width *= _GRADING
+  ends = np.array([*edges, end])
   nodes, weights = np.polynomial.legendre.leggauss(4)
-  roots = 0.5 * (nodes + 1)
+  half = 0.5 * np.diff(ends)[:, None]
+  roots = (ends[:-1, None] + half + half * nodes).ravel()
   products = [
-    _pair_moments(found, stds, gap * root**2, False).slope_product
-    for root in roots
+    _pair_moments(found, q, root**2, False).slope_product for root in roots
   ]
-  return stds[0] ** 2 * gap * float(np.sum(weights * roots * products))
+  return 2 * q * float(np.sum((half * weights).ravel() * roots * products))
 
 
 def _pair_moments(
   found: elementwise.Elementwise,
-  stds: tuple[float, float],
+  q: float,
   gap: float,
   with_difference: bool,
 ) -> PairMoments:
   """The moments by quadrature, over x of quadratures over y.
 
-  The difference, if asked for, is that of the values: its rounding errors are
-  about 1e-16 / sqrt(gap) of it, so adaptation would chase them at small gaps.
+  Over y > 0: the other half is the same, with u1 and u2 exchanged. The
+  difference, if asked for, is that of the values: its rounding errors are about
+  1e-16 / sqrt(gap) of it, so adaptation would chase them at small gaps.
   """
+  std = math.sqrt(q)
   a, b = math.sqrt(1 - 0.5 * gap), math.sqrt(0.5 * gap)
-  marks = (
-    np.array(_breaks(found.kinks, found.scale, stds[0], ())),
-    np.array(_breaks(found.kinks, found.scale, stds[1], ())),
-  )
-  scale = _pair_scale(found, stds, gap)[: 3 if with_difference else 2]
+  marks = np.array(_breaks(found.kinks, found.scale, std, ()))
+  scale = _pair_scale(found, q, gap)[: 3 if with_difference else 2]
 
   def outer(x, owner):
     del owner
     flat = x.ravel()
 
     def inner(y, owner):
-      first, slope_1 = found.value_and_slope(
-        stds[0] * (a * flat[owner] + b * y)
-      )
-      other, slope_2 = found.value_and_slope(
-        stds[1] * (a * flat[owner] - b * y)
-      )
+      along, across = std * a * flat[owner], std * b * y
+      first, slope_1 = found.value_and_slope(along + across)
+      other, slope_2 = found.value_and_slope(along - across)
       products = [first * other, slope_1 * slope_2]
       if with_difference:
         products.append(0.5 * np.square(first - other))
-      return np.stack(products) * _density(y)
+      return np.stack(products) * (2 * _density(y))
 
-    parts = quadrature.panels(_inner_breaks(marks, flat, a, b), -_REACH, _REACH)
+    parts = quadrature.panels(_inner_breaks(marks, flat, a, b), 0.0, _REACH)
     result = quadrature.integrate(
       inner, parts, flat.size, scale=scale, tolerance=_PANEL_TOLERANCE
     )
     return result.value.reshape(-1, *x.shape) * _density(x)
 
-  breaks = _outer_breaks(found, stds, marks, a, b)[None]
+  breaks = _outer_breaks(found.kinks, marks, std, a, b)[None]
   with np.errstate(over='ignore', invalid='ignore'):
     result = quadrature.integrate(
       outer,
@@ -305,36 +261,26 @@ def _pair_moments(
   )
 
 
-def _pair_scale(
-  found: elementwise.Elementwise, stds: tuple[float, float], gap: float
-) -> Array:
+def _pair_scale(found: elementwise.Elementwise, q: float, gap: float) -> Array:
   """Returns [3, 1]: what errors of the three integrals are measured by."""
-  sizes = estimated_moments(found, np.square(stds))
-  square = float(np.mean(sizes.mean_square))
-  slope = float(np.mean(sizes.mean_square_slope))
-  difference = 1e-2 * min(1.0, 0.5 * gap) * stds[0] * stds[1] * slope
-  return np.array([[square], [slope], [difference]])
+  sizes = estimated_moments(found, q)
+  slope = float(sizes.mean_square_slope)
+  difference = 1e-2 * min(1.0, 0.5 * gap) * q * slope
+  return np.array([[float(sizes.mean_square)], [slope], [difference]])
 
 
-def _inner_breaks(
-  marks: tuple[Array, Array], x: Array, a: float, b: float
-) -> Array:
+def _inner_breaks(marks: Array, x: Array, a: float, b: float) -> Array:
   """Where panels in y end for each x: on the lines u1 = mark and u2 = mark."""
   standard = np.broadcast_to(_STANDARD_BREAKS, (x.size, 4))
   if b == 0:
     return standard
   with np.errstate(over='ignore'):
-    first = (marks[0] - a * x[:, None]) / b
-    second = (a * x[:, None] - marks[1]) / b
-  return np.concatenate([first, second, standard], axis=1)
+    lines = np.abs(marks - a * x[:, None]) / b
+  return np.concatenate([lines, standard], axis=1)
 
 
 def _outer_breaks(
-  found: elementwise.Elementwise,
-  stds: tuple[float, float],
-  marks: tuple[Array, Array],
-  a: float,
-  b: float,
+  kinks: Sequence[float], marks: Array, std: float, a: float, b: float
 ) -> Array:
   """Where the integral over y, as a function of x, changes fast.
 
@@ -342,20 +288,17 @@ def _outer_breaks(
   distances of b, 8 b, ... from them.
   """
   if a == 0:
-    return np.array([-4.5, -2.0, 0.0, 2.0, 4.5])
-  kinks = np.array(found.kinks)
-  sums = kinks[:, None] / stds[0] + kinks[None, :] / stds[1]
-  crossings = np.unique(sums.ravel()) / (2 * a)
+    return np.array([*_STANDARD_BREAKS, 0.0])
+  sums = np.add.outer(kinks, kinks).ravel() / std
+  crossings = np.unique(sums) / (2 * a)
   crossings = crossings[np.abs(crossings) < _REACH]
   grades = [0.0]
   width = b / a
   while 0 < width < 1 and len(grades) < 60:
     grades += [width, -width]
     width *= _GAP_STEPS
-  graded = crossings[:, None] + np.array(grades)
-  return np.concatenate(
-    [_STANDARD_BREAKS, graded.ravel(), marks[0] / a, marks[1] / a]
-  )
+  graded = np.add.outer(crossings, grades).ravel()
+  return np.concatenate([_STANDARD_BREAKS, graded, marks / a])
 
 
 def _density(z: Array) -> Array:
@@ -386,15 +329,17 @@ def _breaks_of_each(found: elementwise.Elementwise, stds: Array) -> Array:
   return breaks
 
 
-def require_variance(variance: float) -> float:
-  """Returns a variance.
+def require_variance(variance: float | Array) -> Array:
+  """Returns variances in float64.
 
   Raises:
-    ValueError: if it is negative or not finite.
+    ValueError: if one is negative or not finite.
   """
-  if not (math.isfinite(variance) and variance >= 0):
+  variances = elementwise.concrete('A variance', variance)
+  bad = ~(np.isfinite(variances) & (variances >= 0))
+  if bad.any():
     raise ValueError(
       'A variance must be a finite number that is not negative; got '
-      f'{variance}.'
+      f'{variances[bad][0]}.'
     )
-  return float(variance)
+  return variances

@@ -1,4 +1,11 @@
-"""The length map of a wide random layer, and where it comes to rest."""
+"""The length map of a wide random layer, and where it comes to rest.
+
+Its logarithmic slope d ln map / d ln q is nowhere below -1/2: the density of u
+broadens with q, and E[f^2] = integral f(u)^2 exp(-u^2 / 2 q) du / sqrt(2 pi q)
+falls no faster than the root. So no variance has a cycle of length two, hence
+none has any (Sharkovskii), and iterates tend to a fixed point or to infinity
+(Coppel, 1955, "The solution of equations by iteration").
+"""
 
 import math
 from typing import NamedTuple
@@ -16,7 +23,7 @@ NEAR_INFINITY = 1e30
 _LOWEST, _HIGHEST, _PER_DECADE = 1e-12, 1e12, 12
 _NOISE = 1e-12  # Of a ratio, by rounding and quadrature.
 _ALMOST = 0.05  # How near to its fixed point a map is looked at closer.
-_MAX_STEPS = 2000
+_MAX_STEPS = 200
 
 
 class FixedPoint(NamedTuple):
@@ -25,7 +32,7 @@ class FixedPoint(NamedTuple):
   Attributes:
     q: the variance.
     slope: of the length map there: a deviation from q is multiplied by it.
-    stable: whether deviations shrink.
+    stable: whether variances nearby tend to it.
   """
 
   q: float
@@ -67,10 +74,6 @@ class LengthMap(NamedTuple):
     excess = np.where(np.isnan(excess), np.inf, excess)
     return np.where(unsure, 0.0, excess)
 
-  def at_zero(self) -> float:
-    """Returns what the map makes of q = 0."""
-    return float(self(0.0))
-
 
 class Survey(NamedTuple):
   """What the length map does to all q.
@@ -87,15 +90,13 @@ class Survey(NamedTuple):
 
 
 def survey(length_map: LengthMap) -> Survey:
-  """Finds all fixed points of a length map between 1e-12 and 1e12.
+  """Finds the fixed points of a length map up to 1e12, from 1e-12 or below.
 
   They are bracketed on a logarithmic grid, looked for more closely where the
   map nearly touches the diagonal, and refined.
   """
-  start = length_map.at_zero()
-  lowest = min(_LOWEST, start / 4) if start > 0 else _LOWEST
-  count = int(_PER_DECADE * math.log10(_HIGHEST / lowest)) + 1
-  q = np.geomspace(lowest, _HIGHEST, count)
+  start = float(length_map(0.0))
+  q = grid(min(1.0, start / 4 or 1.0), 1.0)
   excess = length_map.excess(q)
   moments = gaussian.estimated_moments(length_map.function, q)
   increasing = bool(np.all(moments.growth >= -_NOISE * moments.mean_square / q))
@@ -109,6 +110,13 @@ def survey(length_map: LengthMap) -> Survey:
   ]
   points = tuple(describe(length_map, root) for root in roots)
   return Survey(points, False, increasing)
+
+
+def grid(low: float, high: float) -> Array:
+  """Returns 12 points a decade from 1e-12 low to 1e12 high."""
+  low, high = _LOWEST * low, _HIGHEST * high
+  count = int(_PER_DECADE * math.log10(high / low)) + 1
+  return np.geomspace(low, high, count)
 
 
 def brackets(q: Array, excess: Array) -> list[tuple[float, float]]:
@@ -165,13 +173,13 @@ def describe(length_map: LengthMap, q: float) -> FixedPoint:
   """
   slope = length_map.slope(q if q > 0 else NEAR_ZERO)
   if q > 0 or abs(slope - 1) > 1e-9:
-    return FixedPoint(q, slope, abs(slope) < 1)
+    return FixedPoint(q, slope, slope < 1)
   above = length_map.excess(np.geomspace(1e-12, 1e-2, 11))
   signs = above[above != 0]
   return FixedPoint(q, slope, bool(signs.size == 0 or signs[0] < 0))
 
 
-def limit(length_map: LengthMap, found: Survey, q_start: float) -> float | None:
+def limit(length_map: LengthMap, found: Survey, q_start: float) -> float:
   """Returns where the iterates of the length map go from a variance.
 
   Args:
@@ -180,54 +188,71 @@ def limit(length_map: LengthMap, found: Survey, q_start: float) -> float | None:
     q_start: where they start, above 0.
 
   Returns:
-    The limit, infinite if they grow beyond bounds; None if there is none,
-    because they cycle or wander.
+    The limit, infinite if they grow beyond bounds. It is `q_start` where that
+    is changed by no more than rounding errors.
   """
-  if found.every:
-    return q_start
-  if not found.increasing:
-    return _limit_by_steps(length_map, found, q_start)
-  excess = float(length_map.excess(np.array([q_start]))[0])
-  if excess == 0:
-    nearest = min(
-      (point.q for point in found.points),
-      key=lambda q: abs(q - q_start),
-      default=q_start,
-    )
-    return nearest if abs(nearest - q_start) < 1e-6 * q_start else q_start
+  q = q_start if found.increasing else _after_leaps(length_map, q_start)
+  excess = float(length_map.excess(np.array([q]))[0])
+  points = [point.q for point in found.points]
   if excess > 0:
-    above = [point.q for point in found.points if point.q > q_start]
-    return min(above, default=math.inf)
-  return max(point.q for point in found.points if point.q < q_start)
+    return min((each for each in points if each > q), default=math.inf)
+  if excess < 0:
+    return max(each for each in points if each < q)
+  nearest = min(points, key=lambda each: abs(each - q), default=math.inf)
+  return nearest if abs(nearest - q) < 1e-6 * q else q
 
 
-def _limit_by_steps(
-  length_map: LengthMap, found: Survey, q_start: float
-) -> float | None:
-  q = q_start
+def _after_leaps(length_map: LengthMap, q: float) -> float:
+  """Steps until what is left of the way leaps over no fixed point.
+
+  A leap to the other side of a fixed point at least halves the distance in
+  ln q, so those that are left are soon within rounding.
+  """
   for _ in range(_MAX_STEPS):
     following = float(length_map(q))
-    if following > _HIGHEST:
-      return math.inf
-    if abs(following - q) <= 1e-12 * q or following < _LOWEST * q_start:
+    if following > _HIGHEST or abs(following - q) <= 1e-14 * q:
       break
     q = following
-  stable = [point.q for point in found.points if point.stable]
-  nearest = min(stable, key=lambda each: abs(each - q), default=math.inf)
-  return nearest if abs(nearest - q) <= 1e-3 * max(nearest, 1e-9) else None
+  return q
 
 
-def require_stds(weight_std: float, bias_std: float) -> None:
-  """Checks standard deviations.
+def require_start(q_start: float | None, length_map: LengthMap) -> float:
+  """Returns the variance of the first pre-activation.
+
+  Args:
+    q_start: as given; None stands for inputs of mean square 1.
+    length_map: of the layers.
+
+  Raises:
+    ValueError: if it isn't a positive number.
+  """
+  if q_start is None:
+    return length_map.weight_std**2 + length_map.bias_std**2
+  return _require_number('q_start', q_start, 'positive')
+
+
+def require_stds(weight_std: float, bias_std: float) -> tuple[float, float]:
+  """Returns standard deviations as floats.
 
   Raises:
     ValueError: if they are none, or that of the weights is 0.
   """
-  for name, std, least in (
-    ('weight_std', weight_std, 'positive'),
-    ('bias_std', bias_std, 'not negative'),
-  ):
-    if not math.isfinite(std) or std < 0 or (std == 0 and least == 'positive'):
-      raise ValueError(
-        f'{name} must be a finite number that is {least}; got {std}.'
-      )
+  return (
+    _require_number('weight_std', weight_std, 'positive'),
+    _require_number('bias_std', bias_std, 'not negative'),
+  )
+
+
+def _require_number(name: str, value: float, kind: str) -> float:
+  number = elementwise.concrete(name, value)
+  if number.ndim:
+    raise ValueError(
+      f'{name} must be one number; got an array of shape {number.shape}. Call '
+      'once for each.'
+    )
+  least = np.nextafter(0, 1) if kind == 'positive' else 0
+  if not least <= number < np.inf:
+    raise ValueError(
+      f'{name} must be a finite number that is {kind}; got {float(number)}.'
+    )
+  return float(number)

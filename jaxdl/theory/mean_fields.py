@@ -127,78 +127,6 @@ class MeanField(NamedTuple):
     """
     return correlations.slope(self._length_map(), 1 - c, self._variance(q))
 
-  def covariance_map(self, covariance: float, q_1: float, q_2: float) -> float:
-    """Returns the covariance after a layer of two inputs.
-
-    Args:
-      covariance: of the two before it.
-      q_1: the variance of one.
-      q_2: the variance of the other.
-
-    Raises:
-      ValueError: if these are no covariance and variances above 0.
-    """
-    if not (q_1 > 0 and q_2 > 0):
-      raise ValueError(
-        f'Variances must be positive, got {q_1:.6g} and {q_2:.6g}.'
-      )
-    gap = 1 - covariance / math.sqrt(q_1 * q_2)
-    pair = gaussian.pair_moments(self.function, q_1, gap, q_2)
-    return self.weight_std**2 * pair.product + self.bias_std**2
-
-  def length_profile(self, q_0: float, depth: int) -> Array:
-    """Returns the variance after 0, 1, ..., depth layers, [depth + 1].
-
-    Raises:
-      ValueError: if q_0 is negative or an integral does not converge.
-    """
-    lengths = [gaussian.require_variance(q_0)]
-    for _ in range(depth):
-      lengths.append(float(self.length_map(lengths[-1])))
-    return np.array(lengths)
-
-  def gap_profile(
-    self, gap_0: float, depth: int, q_0: float | None = None
-  ) -> Array:
-    """Returns 1 - correlation after 0, 1, ..., depth layers, [depth + 1].
-
-    Args:
-      gap_0: 1 - c of the two inputs.
-      depth: how many layers.
-      q_0: the variance of both inputs; it changes from layer to layer by
-        `length_map`. By default, it is `q_reference` everywhere.
-
-    Raises:
-      ValueError: as of `gap_map` and `length_map`.
-    """
-    if q_0 is None:
-      lengths = np.full(depth + 1, self._variance(None))
-    else:
-      lengths = self.length_profile(q_0, depth)
-    gaps = [float(gap_0)]
-    for q in lengths[:-1]:
-      gaps.append(self.gap_map(gaps[-1], float(q)))
-    return np.array(gaps)
-
-  def log_gradient_profile(self, depth: int, q_0: float | None = None) -> Array:
-    """Returns ln E|g_l|^2 / E|g_depth|^2 for l = 0, ..., depth, [depth + 1].
-
-    g_l is the gradient by the pre-activations that l layers have made.
-
-    Args:
-      depth: how many layers.
-      q_0: the variance of the input; `q_reference` everywhere by default.
-
-    Raises:
-      ValueError: as of `chi` and `length_map`.
-    """
-    if q_0 is None:
-      lengths = np.full(depth + 1, self._variance(None))
-    else:
-      lengths = self.length_profile(q_0, depth)
-    logs = np.log(self.chi(lengths[:-1]))
-    return np.append(np.cumsum(logs[::-1])[::-1], 0.0)
-
   def _length_map(self) -> lengths.LengthMap:
     return lengths.LengthMap(self.function, self.weight_std, self.bias_std)
 
@@ -233,22 +161,19 @@ def mean_field(
       negative or not finite (that of the weights must be positive).
   """
   found = elementwise.elementwise(activation)
-  lengths.require_stds(weight_std, bias_std)
-  if q_start is None:
-    q_start = weight_std**2 + bias_std**2
-  if not gaussian.require_variance(q_start) > 0:
-    raise ValueError('q_start must be positive, got 0.')
+  weight_std, bias_std = lengths.require_stds(weight_std, bias_std)
   length_map = lengths.LengthMap(found, weight_std, bias_std)
+  q_start = lengths.require_start(q_start, length_map)
   surveyed = lengths.survey(length_map)
   limit = lengths.limit(length_map, surveyed, q_start)
   bare = MeanField(
     activation=found.name,
-    weight_std=float(weight_std),
-    bias_std=float(bias_std),
-    q_start=float(q_start),
+    weight_std=weight_std,
+    bias_std=bias_std,
+    q_start=q_start,
     fixed_points=surveyed.points,
     q_star=None if limit == math.inf else limit,
-    q_reference=_reference(limit),
+    q_reference=None,
     c_star=None,
     chi_1=None,
     chi_star=None,
@@ -256,84 +181,77 @@ def mean_field(
     xi_c=None,
     xi_gradient=None,
     phase=None,
-    note='',
+    note=_note(surveyed, q_start, limit),
     function=found,
   )
-  return _completed(bare, length_map, surveyed)
-
-
-def _reference(limit: float | None) -> float | None:
-  if limit == 0:
-    return lengths.NEAR_ZERO
-  if limit == math.inf:
-    return lengths.NEAR_INFINITY
-  return limit
+  if limit == math.inf and not _tends(found):
+    return bare._replace(note=f'{bare.note} {_NO_CHI}')
+  return _completed(bare, length_map, limit)
 
 
 def _completed(
-  bare: MeanField,
-  length_map: lengths.LengthMap,
-  surveyed: lengths.Survey,
+  bare: MeanField, length_map: lengths.LengthMap, limit: float
 ) -> MeanField:
-  """Adds what depends on q_star."""
-  if bare.q_reference is None:
-    return bare._replace(note=_NO_LIMIT)
-  if bare.q_star is None and not _tends(bare):
-    return bare._replace(
-      q_reference=None, note=f'{_DIVERGES} chi_1 has no finite limit.'
-    )
-  q = bare.q_reference
+  """Adds what depends on the limit of the variance."""
+  q = min(max(limit, lengths.NEAR_ZERO), lengths.NEAR_INFINITY)
   chi_1 = float(bare.chi(q))
   rest = correlations.fixed_point(length_map, q)
-  notes = []
-  if surveyed.every:
-    notes.append(_EVERY_Q)
-  if bare.q_star is None:
-    notes.append(_DIVERGES)
-  if bare.q_star == 0:
-    notes.append(_VANISHES)
-  if rest.c is None:
-    notes.append(_EVERY_C)
-  stable = [point.q for point in bare.fixed_points if point.stable]
-  if len(stable) > 1 or (stable and bare.q_star is None):
-    notes.append(_several(stable, bare.q_start))
+  note = bare.note if rest.c is not None else f'{bare.note} {_EVERY_C}'
   return bare._replace(
+    q_reference=q,
     c_star=rest.c,
     chi_1=chi_1,
     chi_star=rest.slope,
-    xi_q=depth_scale(length_map.slope(q)),
-    xi_c=depth_scale(rest.slope),
-    xi_gradient=depth_scale(chi_1),
-    phase=phase(chi_1),
-    note=' '.join(notes),
+    xi_q=_depth_scale(length_map.slope(q)),
+    xi_c=_depth_scale(rest.slope),
+    xi_gradient=_depth_scale(chi_1),
+    phase=_phase(chi_1),
+    note=note.strip(),
   )
 
 
 _EVERY_Q = 'Every variance is a fixed point; q_star is q_start.'
-_EVERY_C = 'Every correlation is kept, so there is no c_star.'
+_EVERY_C = 'Every correlation is kept there, so there is no c_star.'
 _DIVERGES = 'The variance grows without bound from q_start: there is no q_star.'
 _VANISHES = 'The variance tends to 0.'
-_NO_LIMIT = 'The variance cycles or wanders from q_start: there is no q_star.'
+_RESTS = (
+  'A layer changes the variance q_start by less than rounding errors: which '
+  'way is unknown, and q_star is q_start.'
+)
+_NO_CHI = 'chi_1 has no finite limit.'
 
 
-def _several(stable: list[float], q_start: float) -> str:
-  listed = ', '.join(f'{q:.6g}' for q in stable)
-  return (
-    f'Which limit the variance has depends on q_start = {q_start:.6g}; stable '
-    f'fixed points: {listed}.'
-  )
+def _note(surveyed: lengths.Survey, q_start: float, limit: float) -> str:
+  """Says what is out of the ordinary about a limit of the variance."""
+  notes = []
+  if surveyed.every:
+    notes.append(_EVERY_Q)
+  elif limit == math.inf:
+    notes.append(_DIVERGES)
+  elif limit == 0:
+    notes.append(_VANISHES)
+  elif limit not in (point.q for point in surveyed.points):
+    notes.append(_RESTS)
+  stable = [point.q for point in surveyed.points if point.stable]
+  if len(stable) > 1 or (stable and limit == math.inf):
+    listed = ', '.join(f'{q:.6g}' for q in stable)
+    notes.append(
+      f'Which limit the variance has depends on q_start = {q_start:.6g}; '
+      f'stable fixed points: {listed}.'
+    )
+  return ' '.join(notes)
 
 
-def _tends(bare: MeanField) -> bool:
-  """Whether chi has a limit as q -> infinity."""
-  estimates = gaussian.estimated_moments(bare.function, np.array([1e24, 1e30]))
+def _tends(found: elementwise.Elementwise) -> bool:
+  """Whether E[f'^2] has a limit as q -> infinity."""
+  estimates = gaussian.estimated_moments(found, np.array([1e24, 1e30]))
   near, far = estimates.mean_square_slope
   return bool(
     np.all(estimates.error < 1e-6) and abs(far - near) <= 1e-6 * abs(near)
   )
 
 
-def depth_scale(factor: float) -> float:
+def _depth_scale(factor: float) -> float:
   """Returns 1 / |ln |factor||: infinite at 1, and 0 at 0."""
   if factor == 0:
     return 0.0
@@ -342,7 +260,7 @@ def depth_scale(factor: float) -> float:
   return 1 / abs(math.log(abs(factor)))
 
 
-def phase(chi_1: float) -> str:
+def _phase(chi_1: float) -> str:
   """Returns `ordered`, `critical` or `chaotic`: chi_1 below, at, above 1."""
   if abs(chi_1 - 1) <= _CRITICAL_WITHIN:
     return 'critical'
