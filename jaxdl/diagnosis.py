@@ -88,7 +88,6 @@ _DIMS = {
       'activation_saturated',
       'cotangent_rms',
       'cotangent_max_abs',
-      'cotangent_nonfinite',
       'gradient_norm',
       'gradient_removed',
     ),

@@ -205,7 +205,7 @@ def nonfinite(values: dict[str, Array], depth: Array) -> Array:
   found = np.stack(
     [
       ~np.isfinite(values['activation_max_abs']),
-      values['cotangent_nonfinite'] > 0,
+      ~np.isfinite(values['cotangent_max_abs']),
       ~np.isfinite(values['gradient_norm']),
       loss & (layer == depth[:, None, None] + 1),
     ]

@@ -116,7 +116,7 @@ class VerdictTest(parameterized.TestCase):
 
   def test_a_transient_infinity_is_evidence_but_no_verdict(self):
     record = _record('healthy')
-    record['cotangent_nonfinite'].values[:, 2, :4] = 7
+    record['cotangent_max_abs'].values[:, 2, :4] = np.inf
     result = diagnosis.diagnose(record)
     self.assertEqual(result['verdict'].item(), 'healthy')
     self.assertEqual(result['nonfinite_step'].item(), 2)

@@ -22,7 +22,6 @@ _PER_LAYER = (
   'activation_saturated',
   'cotangent_rms',
   'cotangent_max_abs',
-  'cotangent_nonfinite',
   'gradient_norm',
   'gradient_rms',
   'gradient_removed',
@@ -194,7 +193,6 @@ def _healthy(kind, cell, num_steps, num_layers, noise, generator):
     'activation_saturated': ones * (np.nan if relu else 0.05),
     'cotangent_rms': rms,
     'cotangent_max_abs': np.float32(4) * rms,
-    'cotangent_nonfinite': 0 * ones,
     'gradient_norm': np.float32(10) * rms,
     'gradient_rms': rms.copy(),
     'gradient_removed': ones * (0.8 if clipped else 0.0),
@@ -226,9 +224,6 @@ def _break(arrays, step: int, *, layer: int, forward: bool):
     first = step + 1
     if not forward and name.startswith('activation'):
       arrays[name][first:] = np.nan
-    elif name == 'cotangent_nonfinite':
-      arrays[name][first:] = 100
-      arrays[name][step, : None if forward else layer] = 100
     elif name.startswith('activation'):
       arrays[name][first:] = np.nan
       arrays[name][step, layer - 1 :] = np.nan

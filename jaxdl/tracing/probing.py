@@ -309,13 +309,6 @@ def _units_last(x: Any, site: Site) -> Any:
   return x if site.units == -1 else jnp.moveaxis(x, site.units, -1)
 
 
-def _shape_with_units_last(site: Site) -> tuple[int, ...]:
-  axes = list(range(len(site.shape)))
-  if site.units != -1:
-    axes.append(axes.pop(site.units))
-  return tuple(site.shape[axis] for axis in axes)
-
-
 def _slots(placed: _Placed) -> dict[int, Any]:
   """Zeros in the shapes of what is measured on the way back."""
 
@@ -336,12 +329,8 @@ def _profile(placed: _Placed, parts: Any, received: Any) -> Profile:
   rows = {}
   for site, wanted in placed:
     forward, backward = _measures(wanted)
-    shape = _shape_with_units_last(site)
     finished = [
-      {
-        m: m.finish(p, shape)
-        for m, p in zip(measures, of_site[site.key], strict=True)
-      }
+      {m: m.finish(p) for m, p in zip(measures, of_site[site.key], strict=True)}
       for measures, of_site in ((forward, parts), (backward, received))
     ]
     for path, taps in zip(site.paths, wanted, strict=True):

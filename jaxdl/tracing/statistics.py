@@ -1,17 +1,17 @@
 """Statistics of a value that flows through a network.
 
-A statistic is taken in two parts, so that a probe costs little inside a scan:
-`reduce` runs where the value is (a few vectorized reductions to one number a
-unit), `finish` runs once, on the stacked results of all layers.
+A statistic is taken where the value is, as one array of a few numbers: a scan
+writes one array a layer, and a program does not grow by what is done with it.
+`finish` takes the stacked arrays of all layers apart.
 
 Squares of float32 numbers underflow below 1e-19 and overflow above 1e19, and
-the variance of nearly constant values cancels. Each `reduce` therefore looks at
-what it found, and only where that is out of range takes a second pass over the
-value, shifted and scaled by a power of two. Gradients of 1e-30 are reported as
-1e-30.
+the variance of nearly constant values cancels. So sums are of what is scaled by
+a power of two to 1 and, for the variance, less its mean: gradients of 1e-30 are
+reported as 1e-30. That takes a few passes over a value in a row, without a
+branch, which would stall an accelerator and costs a CPU more than a pass.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 import math
 from typing import Any, NamedTuple
 
@@ -20,7 +20,6 @@ from jax import lax
 import jax.numpy as jnp
 
 Array = jax.Array
-Shape = tuple[int, ...]
 
 
 class Forward(NamedTuple):
@@ -54,12 +53,15 @@ class Backward(NamedTuple):
   Attributes:
     rms: root mean square; infinite or NaN if any entry is.
     max_abs: largest magnitude; infinite or NaN if any entry is.
-    nonfinite: number of entries that are NaN or infinite.
   """
 
   rms: Array
   max_abs: Array
-  nonfinite: Array
+
+  @property
+  def nonfinite(self) -> Array:
+    """Whether any entry is NaN or infinite."""
+    return ~jnp.isfinite(self.max_abs)
 
   @property
   def underflowed(self) -> Array:
@@ -76,50 +78,17 @@ class Measure(NamedTuple):
   """A statistic in two parts.
 
   Attributes:
-    reduce: maps a value to a pytree of partial results, floating point.
-    finish: maps the partial results, with any leading axes, and the shape of
-      the value to the statistic.
+    reduce: maps a value to a pytree of results, floating point.
+    finish: maps these, with any leading axes, to the statistic.
   """
 
   reduce: Callable[[Array], Any]
-  finish: Callable[[Any, Shape], Any]
+  finish: Callable[[Any], Any]
 
 
 # An entry is saturated within this fraction of the activation's range (or of
 # one unit, where only one end is flat) from a flat end.
 SATURATION_MARGIN = 0.01
-
-# Between these magnitudes, sums of 2^24 squares neither under- nor overflow
-# and lose nothing to float32 rounding.
-_SQUARES_FROM, _SQUARES_TO = 1e-15, 1e15
-
-
-class _ForwardParts(NamedTuple):
-  """Reductions over rows; `[..., units]`."""
-
-  high: Array
-  low: Array
-  pivot: Array
-  scale: Array  # The same for all units.
-  total: Array  # Of (x - pivot) * scale.
-  squares: Array  # Of ((x - pivot) * scale)**2.
-  zeros: Array
-  saturated: Array
-
-
-class _BackwardParts(NamedTuple):
-  """Reductions over all entries; `[...]`."""
-
-  high: Array
-  low: Array
-  scale: Array
-  squares: Array  # Of x * scale.
-  nonfinite: Array
-
-
-def _packed(parts: Sequence[Array]) -> Array:
-  """Puts parts in one array: a scan writes one array faster than eight."""
-  return jnp.stack(jnp.broadcast_arrays(*parts))
 
 
 def forward(
@@ -137,100 +106,42 @@ def forward(
 
   def reduce(x: Array) -> Array:
     rows = _as_rows(x)
-    dtype = rows.dtype
-    high, low = jnp.max(rows, axis=0), jnp.min(rows, axis=0)
-    total, squares = jnp.sum(rows, axis=0), jnp.sum(rows * rows, axis=0)
-    # In integers, which XLA counts in the pass that compares.
-    zeros = jnp.sum((rows == 0).astype(jnp.int32), axis=0).astype(dtype)
-    magnitude = jnp.max(jnp.maximum(high, -low))
-
-    def shifted_and_scaled(rows):
-      pivot = rows[0]
-      scale = power_of_two_below_inverse(magnitude)
-      unit = (rows - pivot) * scale
-      sums = jnp.sum(unit, axis=0), jnp.sum(unit * unit, axis=0)
-      return _packed((pivot, scale, *sums))
-
-    def as_they_are(rows):
-      del rows
-      return _packed(
-        (jnp.zeros([], dtype), jnp.ones([], dtype), total, squares)
-      )
-
-    sum_of_squares = jnp.sum(squares)
-    cancels = jnp.sum(total * total) > 0.999 * len(rows) * sum_of_squares
-    safe = _squares_are_safe(magnitude, sum_of_squares) & ~cancels
-    pivot, scale, total, squares = lax.cond(
-      safe, as_they_are, shifted_and_scaled, rows
+    magnitude = _largest_magnitude(rows)
+    scale = power_of_two_below_inverse(magnitude)
+    unit = rows * scale
+    mean = jnp.mean(unit)
+    variance = jnp.mean(jnp.square(unit - mean))
+    zero, dead = _zeros(rows)
+    statistics = Forward(
+      mean=mean / scale,
+      std=jnp.sqrt(variance) / scale,
+      rms=jnp.sqrt(variance + mean * mean) / scale,
+      max_abs=_poisoned_by(mean, magnitude),
+      zero=zero,
+      dead=dead,
+      saturated=_saturated(rows, *flat_ends),
     )
-    saturated = _count_saturated(rows, *flat_ends)
-    return _packed(
-      _ForwardParts(high, low, pivot, scale, total, squares, zeros, saturated)
-    )
+    return jnp.stack(statistics)
 
-  return Measure(reduce, _finish_forward)
-
-
-def _finish_forward(packed: Array, shape: Shape) -> Forward:
-  """Puts the units together, in units of the largest magnitude."""
-  parts = _ForwardParts(*jnp.moveaxis(packed, -2, 0))
-  scale = parts.scale[..., 0]
-  num_rows, _ = _rows_and_units(shape)
-  shifted_mean = parts.total / num_rows / parts.scale
-  unit_mean = parts.pivot + shifted_mean
-  mean = jnp.mean(unit_mean, axis=-1)
-  # The rest in units of the largest magnitude, whose square is 1.
-  max_abs = jnp.max(jnp.maximum(parts.high, -parts.low), axis=-1)
-  unit = jnp.where(max_abs > 0, max_abs, 1)
-  scaled_mean = parts.total / num_rows
-  within = jnp.mean(parts.squares / num_rows - scaled_mean**2, axis=-1)
-  within = jnp.maximum(within, 0) / (scale * unit) ** 2
-  between = jnp.mean(
-    ((unit_mean - mean[..., None]) / unit[..., None]) ** 2, axis=-1
-  )
-  variance = within + between
-  return Forward(
-    mean=mean,
-    std=unit * jnp.sqrt(variance),
-    rms=unit * jnp.sqrt(variance + (mean / unit) ** 2),
-    max_abs=_poisoned_by(jnp.sum(parts.squares, axis=-1), max_abs),
-    zero=jnp.mean(parts.zeros, axis=-1) / num_rows,
-    dead=jnp.mean(parts.zeros == num_rows, axis=-1, dtype=mean.dtype),
-    saturated=jnp.mean(parts.saturated, axis=-1) / num_rows,
-  )
+  return Measure(reduce, lambda packed: Forward(*jnp.moveaxis(packed, -1, 0)))
 
 
 def backward() -> Measure:
   """Measures `Backward` statistics."""
 
   def reduce(ct: Array) -> Array:
-    rows = _as_rows(ct)
-    high, low = jnp.max(rows), jnp.min(rows)
-    squares = jnp.sum(rows * rows)
-    magnitude = jnp.maximum(high, -low)
+    ct = _as_real(ct)
+    magnitude = _largest_magnitude(ct)
+    scale = power_of_two_below_inverse(magnitude)
+    mean_square = jnp.mean(jnp.square(ct * scale))
+    rms = jnp.sqrt(mean_square) / scale
+    max_abs = _poisoned_by(mean_square, magnitude)
+    return jnp.stack([rms, max_abs, jnp.ones_like(rms)])
 
-    def scaled(rows):
-      scale = power_of_two_below_inverse(magnitude)
-      unit = rows * scale
-      count = jnp.sum((~jnp.isfinite(rows)).astype(jnp.int32))
-      return _packed((scale, jnp.sum(unit * unit), count.astype(rows.dtype)))
-
-    def as_they_are(rows):
-      return _packed((jnp.ones_like(squares), squares, jnp.zeros_like(squares)))
-
-    safe = _squares_are_safe(magnitude, squares)
-    sums = lax.cond(safe, as_they_are, scaled, rows)
-    return _packed(_BackwardParts(high, low, *sums))
-
-  def finish(packed: Array, shape: Shape) -> Backward:
-    parts = _BackwardParts(*jnp.moveaxis(packed, -1, 0))
-    max_abs = jnp.maximum(parts.high, -parts.low)
-    rms = jnp.sqrt(parts.squares / math.prod(shape)) / parts.scale
-    return Backward(
-      rms=rms,
-      max_abs=_poisoned_by(parts.squares, max_abs),
-      nonfinite=parts.nonfinite,
-    )
+  def finish(packed: Array) -> Backward:
+    # Of a branch that was not taken zeros come back, and 0 / 0 is NaN.
+    rms, max_abs, taken = jnp.moveaxis(packed, -1, 0)
+    return Backward(rms / taken, max_abs / taken)
 
   return Measure(reduce, finish)
 
@@ -263,7 +174,7 @@ def _as_real(x: Array) -> Array:
   return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
-def _rows_and_units(shape: Shape) -> tuple[int, int]:
+def _rows_and_units(shape: tuple[int, ...]) -> tuple[int, int]:
   units = shape[-1] if len(shape) > 1 else 1
   return math.prod(shape) // max(units, 1), units
 
@@ -273,9 +184,23 @@ def _as_rows(x: Array) -> Array:
   return _as_real(x).reshape(_rows_and_units(x.shape))
 
 
-def _squares_are_safe(magnitude: Array, squares: Array) -> Array:
-  in_range = (magnitude > _SQUARES_FROM) & (magnitude < _SQUARES_TO)
-  return ((magnitude == 0) | in_range) & jnp.isfinite(squares)
+def _largest_magnitude(x: Array) -> Array:
+  """Of two reductions without arithmetic, for which libraries have kernels.
+
+  It may pass over NaN.
+  """
+  return jnp.maximum(jnp.max(x), -jnp.min(x))
+
+
+def _zeros(rows: Array) -> Array:
+  """Returns the fraction of zeros, and of units without anything else, [2].
+
+  Both at once: they are reductions of few numbers.
+  """
+  # In integers, which XLA counts in the pass that compares.
+  zeros = jnp.sum((rows == 0).astype(jnp.int32), axis=0)
+  both = jnp.stack([zeros.astype(rows.dtype) / len(rows), zeros == len(rows)])
+  return jnp.mean(both, axis=1)
 
 
 def power_of_two_below_inverse(magnitude: Array) -> Array:
@@ -302,14 +227,15 @@ def _poisoned_by(total: Array, x: Array) -> Array:
   return jnp.where(jnp.isnan(total), total, x)
 
 
-def _count_saturated(rows: Array, low: Any, high: Any) -> Array:
-  """Entries near a flat end, for each unit; NaN if there is no flat end."""
+def _saturated(rows: Array, low: Any, high: Any) -> Array:
+  """Fraction of entries near a flat end; NaN if there is no flat end."""
   if low is None and high is None:
-    return jnp.full(rows.shape[1], jnp.nan, rows.dtype)
+    return jnp.full([], jnp.nan, rows.dtype)
   span = 1.0 if low is None or high is None else high - low
   near = jnp.zeros(rows.shape, bool)
   if low is not None:
     near |= rows < low + SATURATION_MARGIN * span
   if high is not None:
     near |= rows > high - SATURATION_MARGIN * span
-  return jnp.sum(near.astype(jnp.int32), axis=0).astype(rows.dtype)
+  count = jnp.sum(near.astype(jnp.int32), axis=0)
+  return jnp.mean(count.astype(rows.dtype)) / len(rows)

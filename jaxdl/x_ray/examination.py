@@ -284,7 +284,7 @@ def _moments(
 
 def _statistics(x: jax.Array) -> statistics.Forward:
   measure = statistics.forward()
-  return measure.finish(measure.reduce(x), x.shape)
+  return measure.finish(measure.reduce(x))
 
 
 def _updates(

@@ -35,7 +35,7 @@ class Line(NamedTuple):
     saturated: share of entries at a flat end of the activation.
     backward_rms: root mean square of the derivative of the loss.
     backward_max_abs: its largest magnitude.
-    nonfinite: number of NaN and infinities in it.
+    nonfinite: whether it has NaN or infinities.
     decades: log10 of `backward_rms`, over that of the last cut.
     parameters: their names.
     parameter_norm: Euclidean norm of all of them.
@@ -63,7 +63,7 @@ class Line(NamedTuple):
   saturated: float = NAN
   backward_rms: float = NAN
   backward_max_abs: float = NAN
-  nonfinite: float = NAN
+  nonfinite: bool = False
   decades: float = NAN
   parameters: tuple[str, ...] = ()
   parameter_norm: float = NAN
@@ -151,7 +151,7 @@ def _value(row: results.Row, base: float) -> Line:
     saturated=float(forward.saturated),
     backward_rms=float(backward.rms),
     backward_max_abs=float(backward.max_abs),
-    nonfinite=float(backward.nonfinite),
+    nonfinite=bool(backward.nonfinite),
     decades=decades(float(backward.rms), base),
   )
 

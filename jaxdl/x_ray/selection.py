@@ -94,5 +94,5 @@ def _extremes(lines: Sequence[Line]) -> set[int]:
       found |= {max(finite, key=finite.__getitem__)}
     # The first that is infinite; of what is missing there is no first.
     found |= set([i for i, x in values.items() if math.isinf(x)][:1])
-  broken = [i for i, line in enumerate(lines) if line.nonfinite > 0]
+  broken = [i for i, line in enumerate(lines) if line.nonfinite]
   return found | {*broken[:1], *broken[-1:]}

@@ -68,7 +68,6 @@ def _statistics(x, cotangent, units):
     'dead': np.mean(np.all(rows == 0, axis=0)),
     'cotangent_rms': np.sqrt(np.mean(cotangent**2)),
     'cotangent_max_abs': cotangent.max(),
-    'cotangent_nonfinite': 0,
   }
 
 

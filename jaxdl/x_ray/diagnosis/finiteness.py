@@ -68,12 +68,11 @@ def rule(examination: Examination, thresholds: Thresholds) -> list[Suspicion]:
 
 def _backward(examination: Examination) -> Suspicion:
   for i, row in reversed(list(enumerate(examination.rows))):
-    if row.backward.nonfinite > 0:
+    if row.backward.nonfinite:
       return _suspicion(
         row.name,
         'the loss is finite; going backward, the first NaN or infinity is in '
-        f'the gradient of its output, in {row.backward.nonfinite:.0f} of '
-        f'{math.prod(row.shape)} entries',
+        f'the gradient of its output, of shape {list(row.shape)}',
         'look behind it for a root at 0, a norm of zeros, or a `jnp.where` '
         'whose other branch is not finite; make its argument safe before it is '
         'used',

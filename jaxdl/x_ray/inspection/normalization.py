@@ -142,4 +142,4 @@ def measure(axes: tuple[int, ...]) -> statistics.Measure:
     variance = jnp.var(unit, axes)
     return jnp.mean(variance <= _NO_VARIANCE, dtype=x.dtype)
 
-  return statistics.Measure(reduce, lambda share, shape: share)
+  return statistics.Measure(reduce, lambda share: share)

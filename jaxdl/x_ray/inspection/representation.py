@@ -64,8 +64,7 @@ def measure(site: sites.Site) -> statistics.Measure:
       ]
     )
 
-  def finish(packed: Array, shape: tuple[int, ...]) -> Representation:
-    del shape
+  def finish(packed: Array) -> Representation:
     return Representation(*jnp.moveaxis(packed, -1, 0))
 
   return statistics.Measure(reduce, finish)
@@ -86,8 +85,8 @@ def together(
   def reduce(x: Array) -> Any:
     return {name: measure.reduce(x) for name, measure in measures.items()}
 
-  def finish(parts: Any, shape: tuple[int, ...]) -> Any:
-    return {name: m.finish(parts[name], shape) for name, m in measures.items()}
+  def finish(parts: Any) -> Any:
+    return {name: m.finish(parts[name]) for name, m in measures.items()}
 
   return statistics.Measure(reduce, finish)
 

@@ -161,10 +161,7 @@ def _with_scaled_loss(examined, scale):
   """As if the loss had been multiplied, in numbers of any range."""
 
   def of_row(row):
-    rms, largest, nonfinite = row.backward
-    backward = type(row.backward)(
-      float(rms) * scale, float(largest) * scale, nonfinite
-    )
+    backward = type(row.backward)(*(float(x) * scale for x in row.backward))
     return row._replace(backward=backward)
 
   def of_parameter(parameter):

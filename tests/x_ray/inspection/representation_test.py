@@ -17,7 +17,7 @@ def _measured(x, activation=''):
   site = sites.Site(0, ('a',), x.shape, x.dtype, (), True, activation, '')
   measure = representation.measure(site)
   with jax.disable_jit():
-    return measure.finish(measure.reduce(x), x.shape)
+    return measure.finish(measure.reduce(x))
 
 
 def _spread(vectors):
