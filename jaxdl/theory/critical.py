@@ -204,10 +204,12 @@ def _at_zero(
   found: elementwise.Elementwise, depends_on_q: bool
 ) -> CriticalPoint | None:
   """The point at q = 0 of an activation through the origin, without bias."""
-  slopes = gaussian.moments(found, lengths.NEAR_ZERO).mean_square_slope
-  if not slopes > 0:
-    return None
-  weight_std = 1 / math.sqrt(float(slopes))
+  near, nearest = gaussian.moments(
+    found, np.array([1e6, 1.0]) * lengths.NEAR_ZERO
+  ).mean_square_slope
+  if not (nearest > 0 and abs(near - nearest) < 1e-6 * nearest):
+    return None  # It tends to 0, or to no limit.
+  weight_std = 1 / math.sqrt(float(nearest))
   if not depends_on_q:
     return CriticalPoint(weight_std, 0.0, None, 1.0, True)
   length_map = lengths.LengthMap(found, weight_std, 0.0)

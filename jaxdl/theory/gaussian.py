@@ -29,6 +29,7 @@ _GAP_STEPS = 8.0
 _SMALL_GAP = 1e-6
 _PANEL_TOLERANCE = 3e-14
 _TOLERANCE = 1e-9
+_NEGLIGIBLE = 1e-20
 
 
 class Moments(NamedTuple):
@@ -41,7 +42,8 @@ class Moments(NamedTuple):
     mean_fourth_slope: E[f'^4].
     growth: d E[f^2] / dq = E[f'^2 + f f''], computed as E[f f' u] / q, which is
       right at kinks too.
-    error: the largest relative error of those, as estimated.
+    error: the largest relative error of those, as estimated; of one that is
+      below 1e-20 of that of a line as steep, in units of the latter.
   """
 
   mean: Array
@@ -120,7 +122,8 @@ def estimated_moments(
   with np.errstate(over='ignore', invalid='ignore'):
     parts = quadrature.panels(_breaks_of_each(found, safe), -_REACH, _REACH)
     result = quadrature.integrate(integrand, parts, stds.size)
-    error = _relative_error(result, _at_the_ends(integrand, stds.size))
+    beyond = _at_the_ends(integrand, stds.size)
+    error = _relative_error(result, beyond, _negligible(found, stds))
   values = [each.reshape(variances.shape) for each in (*result.value, error)]
   values[4] = values[4] / safe.reshape(variances.shape)
   at_zero = found.value(np.zeros(1))[0]
@@ -138,9 +141,23 @@ def _at_the_ends(
   return np.abs(integrand(ends, owner)).sum(axis=-1)
 
 
-def _relative_error(result: quadrature.Integrals, beyond: Array) -> Array:
+def _negligible(found: elementwise.Elementwise, stds: Array) -> Array:
+  """Returns [components, integrals]: magnitudes that may be of any error.
+
+  They are those of a line as steep as the activation, times 1e-20. They count
+  for one that is flat but far from 0, so that its moments are tiny.
+  """
+  slope = np.broadcast_to(found.steepness, stds.shape)
+  value = slope * stds
+  parts = (value, value**2, slope**2, slope**4, slope * value)
+  return np.maximum(_NEGLIGIBLE * np.stack(parts), 1e-300)
+
+
+def _relative_error(
+  result: quadrature.Integrals, beyond: Array, negligible: Array
+) -> Array:
   """Returns the largest of the components; infinite where one isn't finite."""
-  error = (result.error + beyond) / np.maximum(result.magnitude, 1e-300)
+  error = (result.error + beyond) / np.maximum(result.magnitude, negligible)
   error = np.where(np.isfinite(result.value), error, np.inf)
   return np.max(np.where(np.isnan(error), np.inf, error), axis=0)
 
@@ -170,7 +187,8 @@ def pair_moments(
       'variance must be positive, and the correlation between -1 and 1.'
     )
   small = gap < _SMALL_GAP
-  result = _pair_moments(found, q, gap, not small)
+  scale = _pair_scale(moments(found, q), q, gap)
+  result = _pair_moments(found, q, gap, scale if not small else scale[:2])
   if not result.error <= _TOLERANCE:
     raise ValueError(
       f'The moments of activation {found.name} at variance {q:.6g} and '
@@ -178,13 +196,13 @@ def pair_moments(
       'spikes too fast.'
     )
   if small:
-    difference = _integrated_difference(found, q, gap)
+    difference = _integrated_difference(found, q, gap, scale[:2])
     result = result._replace(half_square_difference=difference)
   return result
 
 
 def _integrated_difference(
-  found: elementwise.Elementwise, q: float, gap: float
+  found: elementwise.Elementwise, q: float, gap: float, scale: Array
 ) -> float:
   """E[(f(u1) - f(u2))^2] / 2 = q * integral of E[f' f'] from gap 0 to `gap`.
 
@@ -202,27 +220,31 @@ def _integrated_difference(
   half = 0.5 * np.diff(ends)[:, None]
   roots = (ends[:-1, None] + half + half * nodes).ravel()
   products = [
-    _pair_moments(found, q, root**2, False).slope_product for root in roots
+    _pair_moments(found, q, root**2, scale).slope_product for root in roots
   ]
   return 2 * q * float(np.sum((half * weights).ravel() * roots * products))
 
 
 def _pair_moments(
-  found: elementwise.Elementwise,
-  q: float,
-  gap: float,
-  with_difference: bool,
+  found: elementwise.Elementwise, q: float, gap: float, scale: Array
 ) -> PairMoments:
   """The moments by quadrature, over x of quadratures over y.
 
   Over y > 0: the other half is the same, with u1 and u2 exchanged. The
   difference, if asked for, is that of the values: its rounding errors are about
   1e-16 / sqrt(gap) of it, so adaptation would chase them at small gaps.
+
+  Args:
+    found: the activation.
+    q: the variance.
+    gap: 1 - c.
+    scale: what errors of the integrals are measured by, [2, 1], or [3, 1] with
+      the difference.
   """
+  with_difference = len(scale) == 3
   std = math.sqrt(q)
   a, b = math.sqrt(1 - 0.5 * gap), math.sqrt(0.5 * gap)
   marks = np.array(_breaks(found.kinks, found.scale, std, ()))
-  scale = _pair_scale(found, q, gap)[: 3 if with_difference else 2]
 
   def outer(x, owner):
     del owner
@@ -261,9 +283,8 @@ def _pair_moments(
   )
 
 
-def _pair_scale(found: elementwise.Elementwise, q: float, gap: float) -> Array:
+def _pair_scale(sizes: Moments, q: float, gap: float) -> Array:
   """Returns [3, 1]: what errors of the three integrals are measured by."""
-  sizes = estimated_moments(found, q)
   slope = float(sizes.mean_square_slope)
   difference = 1e-2 * min(1.0, 0.5 * gap) * q * slope
   return np.array([[float(sizes.mean_square)], [slope], [difference]])
