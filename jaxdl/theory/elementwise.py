@@ -5,7 +5,7 @@ errors there, while their slopes are precise. Their values near 0 are integrals
 of the slope, by Simpson's rule.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 import contextlib
 import functools
 import math
@@ -37,7 +37,7 @@ class Elementwise(NamedTuple):
   Attributes:
     name: as it was specified, or the name of the user's function.
     fn: the function of JAX.
-    numbers: its hyperparameters by name.
+    numbers: its hyperparameters, each with its name.
     kinks: where its slope jumps, in ascending order.
     scale: the least distance from 0 at which its slope is another than beside 0
       on that side; infinite if it nowhere is, as of relu.
@@ -48,7 +48,7 @@ class Elementwise(NamedTuple):
 
   name: str
   fn: Callable[..., jax.Array]
-  numbers: Mapping[str, float]
+  numbers: tuple[tuple[str, float], ...] = ()
   kinks: tuple[float, ...] = ()
   scale: float = math.inf
   steepness: float = 1.0
@@ -114,7 +114,12 @@ def elementwise(activation: 'Activation | Elementwise') -> Elementwise:
   """
   if isinstance(activation, Elementwise):
     return activation
-  found = _find(activation)
+  return _examined(_find(activation))
+
+
+@functools.lru_cache(maxsize=64)
+def _examined(found: Elementwise) -> Elementwise:
+  """Checks an activation, and finds its kinks."""
   _check_call(found)
   points = _survey_points()
   values, slopes = found.value_and_slope(points)
@@ -180,11 +185,12 @@ def _find(activation: Activation) -> Elementwise:
   if isinstance(activation, str):
     described = activations.get(choice.split_name(activation))
     parsed = choice.parse('activation', activation, described.hyperparameters)
-    return Elementwise(activation, described.fn, parsed.numbers)
+    numbers = tuple(parsed.numbers.items())
+    return Elementwise(activation, described.fn, numbers)
   if callable(activation):
     name = getattr(activation, '__name__', type(activation).__name__)
     fn = activation if _is_hashable(activation) else lambda x: activation(x)
-    return Elementwise(name, fn, {})
+    return Elementwise(name, fn)
   raise ValueError(
     f'An activation is a name such as "tanh", or a function of one array; got '
     f'{activation!r}.'

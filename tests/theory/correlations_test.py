@@ -63,7 +63,7 @@ class MapTest(parameterized.TestCase):
       slope = correlations.slope(length_map, 1 - c, q)
       self.assertAlmostEqual(slope, 1.44 * slopes * q / after, delta=1e-10)
 
-  @hypothesis.settings(max_examples=10)
+  @hypothesis.settings(max_examples=6)
   @hypothesis.given(
     strategies.sampled_from(['tanh', 'elu', 'silu', 'softsign']),
     strategies.lists(strategies.floats(0, 1), min_size=3, max_size=3),

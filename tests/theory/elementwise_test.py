@@ -16,7 +16,7 @@ def _single_precision(x):
 
 
 class ElementwiseTest(parameterized.TestCase):
-  @parameterized.product(name=activations.names())
+  @parameterized.parameters('rrelu', 'selu', 'gelu', 'softsign')
   def test_agrees_with_the_activation_in_float32(self, name):
     found = elementwise.elementwise(name)
     fn = activations.get(name).fn
