@@ -9,9 +9,9 @@ https://arxiv.org/abs/1902.06853.
 Not every point of the line can be reached. That of `relu` and of its kin is the
 point bias_std = 0: with a bias, chi_1 tends to 1 only as q_star grows without
 bound. So it is of `softplus` at any bias. Those of `gelu` (at bias_std below
-0.416) and of `silu` (below 0.745) lie at unstable fixed points: as weight_std grows,
-chi_1 jumps past 1 when q_star ceases to be. Those are refused in words, and
-`critical_points` has them.
+0.416) and of `silu` (below 0.745) lie at unstable fixed points: as weight_std
+grows, chi_1 jumps past 1 when q_star ceases to be. Those are refused in words,
+and `critical_points` has them.
 """
 
 from collections.abc import Callable, Sequence
