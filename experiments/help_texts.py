@@ -5,7 +5,7 @@ holds the names against the library's tables.
 """
 
 ACTIVATIONS = (
-  'sigmoid, tanh, relu, leaky_relu, prelu, rrelu, elu, selu, gelu, silu, '
+  'sigmoid, tanh, erf, relu, leaky_relu, prelu, rrelu, elu, selu, gelu, silu, '
   'softplus, softsign, identity; with numbers as in leaky_relu:0.2.'
 )
 NORMS = 'none, batch, batch_plain (without scale and shift), layer.'

@@ -169,6 +169,16 @@ def tanh(x: Array) -> tuple[Array, Array]:
   return y, (1 - y) * (1 + y)
 
 
+@_activation(flat_ends=(-1.0, 1.0))
+@_with_slope
+def erf(x: Array) -> tuple[Array, Array]:
+  """The error function, whose mean field theory has closed forms.
+
+  See Williams, 1997, "Computing with infinite networks".
+  """
+  return jax.lax.erf(x), 2 * math.pi**-0.5 * jnp.exp(-x * x)
+
+
 @_activation()
 def relu(x: Array) -> Array:
   """max(x, 0), with derivative 0 at 0."""

@@ -30,6 +30,7 @@ _ROWS = {
   'identity': Row(lambda x: x, 1.0),
   'sigmoid': Row(special.expit, 0.25),
   'tanh': Row(np.tanh, 1.0),
+  'erf': Row(special.erf, 2 / np.sqrt(np.pi)),
   'relu': Row(_piecewise(lambda x: 0 * x), 0.0),
   'leaky_relu': Row(_piecewise(lambda x: 0.01 * x), 0.01),
   'prelu': Row(_piecewise(lambda x: 0.25 * x), 0.25),
@@ -196,7 +197,7 @@ class FlatEndsTest(parameterized.TestCase):
       if any(end is not None for end in activations.get(n).flat_ends())
     }
     self.assertEqual(
-      flat, {'sigmoid', 'tanh', 'softsign', 'elu', 'selu', 'softplus'}
+      flat, {'sigmoid', 'tanh', 'erf', 'softsign', 'elu', 'selu', 'softplus'}
     )
 
   def test_follow_a_traced_hyperparameter(self):

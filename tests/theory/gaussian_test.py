@@ -23,6 +23,7 @@ _REFERENCES = {
     lambda x: special.expit(x) * special.expit(-x),
   ),
   'tanh': (np.tanh, lambda x: np.cosh(x) ** -2),
+  'erf': (special.erf, lambda x: 2 / np.sqrt(np.pi) * np.exp(-x * x)),
   'relu': (lambda x: max(x, 0), lambda x: float(x > 0)),
   'leaky_relu': (lambda x: max(x, x / 100), lambda x: 1 if x > 0 else 0.01),
   'prelu': (lambda x: max(x, x / 4), lambda x: 1 if x > 0 else 0.25),
@@ -93,7 +94,7 @@ class MomentsTest(parameterized.TestCase):
     moments = gaussian.moments(name, q)
     expected = (
       _expectation(fn, q)
-      if name not in ('identity', 'tanh', 'softsign')
+      if name not in ('identity', 'tanh', 'erf', 'softsign')
       else 0,
       _expectation(lambda u: fn(u) ** 2, q),
       _expectation(lambda u: slope(u) ** 2, q),
