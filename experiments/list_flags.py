@@ -24,6 +24,43 @@ def numbers(
     ) from None
 
 
+def spaced(
+  flag: flags.FlagHolder[list[str]], kind: Callable[[Any], Any]
+) -> list[Any]:
+  """Returns the numbers of a list flag, in which a range is one `1:2:5`.
+
+  Args:
+    flag: the flag; of a range, first and last belong to it, and the third is
+      how many there are. Integers are rounded.
+    kind: `int` or `float`.
+
+  Raises:
+    ValueError: if a part is no number and no range, or a number is there twice.
+  """
+  check({flag.name: flag.value})
+  found = []
+  for text in flag.value:
+    ends = text.split(':')
+    try:
+      if len(ends) == 3:
+        first, last, count = float(ends[0]), float(ends[1]), int(ends[2])
+        gap = (last - first) / max(count - 1, 1)
+        steps = [first + i * gap for i in range(count)]
+        found += [kind(round(x, 0 if kind is int else 6)) for x in steps]
+      else:
+        found.append(kind(text))
+    except (ValueError, OverflowError):
+      raise ValueError(
+        f'--{flag.name} has {text!r}; give numbers, or first:last:count'
+      ) from None
+  if not found or len(set(found)) < len(found):
+    raise ValueError(
+      f'--{flag.name}={",".join(flag.value)} has {len(found)} numbers, '
+      f'{len(set(found))} of them different; give each once'
+    )
+  return found
+
+
 def check(axes: Mapping[str, Sequence[Any]]) -> None:
   """Raises a ValueError if a list flag has no value, or an empty one.
 

@@ -203,7 +203,8 @@ def _line(status: _Status) -> str:
     parts.append(f'{status.rate:,.{digits}f} steps/s')
     parts.append(f'{_duration(status.remaining)} left')
   counts = [f'{status.verdicts[v]} {v}' for v in _ORDER if status.verdicts[v]]
-  return ' · '.join(parts) + ' | ' + ', '.join(counts)
+  line = ' · '.join(parts)
+  return f'{line} | {", ".join(counts)}' if counts else line
 
 
 def _duration(seconds: float) -> str:
@@ -212,7 +213,12 @@ def _duration(seconds: float) -> str:
 
 
 def _verdicts(event: sweep.Event, num_classes: int) -> list[str]:
-  """Judges the cells of a program by the chunk that was recorded last."""
+  """Judges the cells of a program by the chunk that was recorded last.
+
+  There is no verdict on cells whose layers are not measured.
+  """
+  if all(values.ndim < 3 for values in event.metrics.values()):
+    return []
   dims = ('cell', 'step', 'layer')
   variables: dict[str, Any] = {
     name: (dims[: values.ndim], values)

@@ -20,6 +20,8 @@ def builder(
   in_shape: tuple[int, ...],
   num_classes: int,
   make_model: Callable[..., layers.Layer] | None = None,
+  *,
+  layerwise: bool = True,
 ) -> Callable[[axes.Static], sweep.Experiment]:
   """Returns what builds the experiment of a static part.
 
@@ -27,6 +29,7 @@ def builder(
     in_shape: of one input.
     num_classes: number of labels.
     make_model: builds another network than `model`, from the same arguments.
+    layerwise: whether layers are measured, or only the network as a whole.
   """
   make_model = make_model or model
 
@@ -35,7 +38,7 @@ def builder(
       return training.trainer(
         make_model(static, dynamic, num_classes),
         in_shape,
-        _measure(static, dynamic),
+        _measure(static, dynamic) if layerwise else None,
         _update(static, dynamic),
         _augment(static),
       )

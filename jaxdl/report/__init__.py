@@ -35,13 +35,13 @@ def write(
   out_dir = pathlib.Path(out_dir)
   out_dir.mkdir(parents=True, exist_ok=True)
   frame = tables.summary(diagnosis)
-  paths = [replace(out_dir / 'summary.csv', _text(tables.csv(frame)))]
+  paths = [write_text(out_dir / 'summary.csv', tables.csv(frame))]
   for name, figure in figures.all_figures(record, frame):
     for suffix in ('.png', '.svg'):
       save = lambda path: figures.save(figure, path)
       paths.append(replace(out_dir / f'{name}{suffix}', save))
   html = page.render(record, diagnosis, frame)
-  paths.append(replace(out_dir / 'report.html', _text(html)))
+  paths.append(write_text(out_dir / 'report.html', html))
   return paths
 
 
@@ -69,8 +69,18 @@ def print_summary(
       console.print(line, width=width, markup=False, highlight=False)
 
 
-def _text(content: str) -> Callable[[pathlib.Path], object]:
-  return lambda path: path.write_text(content, encoding='utf-8')
+def write_text(path: pathlib.Path, content: str) -> pathlib.Path:
+  """Writes a file whole or not at all, in UTF-8.
+
+  Args:
+    path: the file to be.
+    content: what it will hold.
+
+  Returns:
+    `path`.
+  """
+  save = lambda temporary: temporary.write_text(content, encoding='utf-8')
+  return replace(path, save)
 
 
 def replace(

@@ -198,10 +198,7 @@ def write(
     frame: the rows of the table.
     figure: the figure.
   """
-  report.replace(
-    out_dir / f'{name}.csv',
-    lambda path: path.write_text(tables.csv(frame), encoding='utf-8'),
-  )
+  report.write_text(out_dir / f'{name}.csv', tables.csv(frame))
   for suffix in ('.png', '.svg'):
     report.replace(
       out_dir / f'{name}{suffix}', lambda path: figures.save(figure, path)

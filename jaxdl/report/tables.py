@@ -86,7 +86,9 @@ def summary(diagnosis: xr.Dataset) -> pd.DataFrame:
 
 def csv(frame: pd.DataFrame) -> str:
   """Writes a summary as comma-separated values, numbers to 6 digits."""
-  return frame.drop(columns='cells').to_csv(index=False, float_format='%.6g')
+  return frame.drop(columns='cells', errors='ignore').to_csv(
+    index=False, float_format='%.6g'
+  )
 
 
 def _row(diagnosis, configuration) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One training step of a model, measured at every layer."""
+"""One training step of a model, measured at every layer if it is asked to."""
 
 from collections.abc import Callable, Sequence
 import functools
@@ -37,7 +37,7 @@ class Trainer(NamedTuple):
   Attributes:
     init: maps a key to the first state.
     step: maps a state, a batch and a key to the next state and the metrics of
-      the step: those of `docs/architecture.md`.
+      the step: those of `docs/architecture.md`, or of them those of no layer.
     evaluate: maps a state, inputs and labels to `test_loss`, `test_accuracy`.
   """
 
@@ -66,7 +66,7 @@ class Update(NamedTuple):
 def trainer(
   model: layers.Layer,
   in_shape: tuple[int, ...],
-  activation: statistics.Measure,
+  activation: statistics.Measure | None,
   update: Update,
   augment: Callable[[Array, Array], Array] | None = None,
 ) -> Trainer:
@@ -76,7 +76,8 @@ def trainer(
     model: a chain of units, from inputs to logits. In training it may return
       a tuple: the logits, and those of auxiliary classifiers.
     in_shape: of one input.
-    activation: how the activation of a unit is measured.
+    activation: how the activation of a unit is measured; None measures nothing
+      of the layers, which takes less time.
     update: how the parameters learn.
     augment: maps a key and the inputs of a batch to those that are trained on.
   """
@@ -98,13 +99,13 @@ def trainer(
       value = loss.with_auxiliary(logits, auxiliary, labels)
       return value, (model_state, loss.accuracy(logits, labels))
 
-    outputs = _outputs(state.params)
-    taps = functools.partial(_taps, outputs, activation)
-    probed = tracing.probe(loss_fn, has_aux=True, taps=taps)
-    (value, (model_state, accuracy)), grads, profile = probed(state.params)
+    (value, (model_state, accuracy)), grads, signals = _differentiated(
+      loss_fn, state.params, activation
+    )
     params, opt_state, metrics = _apply_gradients(state, grads, update)
-    metrics |= _signals(profile, outputs)
-    metrics |= {'loss': value, 'accuracy': accuracy}
+    metrics |= {'loss': value, 'accuracy': accuracy} | signals
+    if activation is None:
+      metrics = {name: x for name, x in metrics.items() if not x.ndim}
     return TrainState(params, model_state, opt_state), metrics
 
   def evaluate(state, inputs, labels):
@@ -118,6 +119,22 @@ def trainer(
     }
 
   return Trainer(init, step, evaluate)
+
+
+def _differentiated(
+  loss_fn: Callable[[Units], Any],
+  params: Units,
+  activation: statistics.Measure | None,
+) -> tuple[Any, Units, Metrics]:
+  """The loss with what it returns beside it, its gradients, its signals."""
+  if activation is None:
+    return *jax.value_and_grad(loss_fn, has_aux=True)(params), {}
+  outputs = _outputs(params)
+  taps = functools.partial(_taps, outputs, activation)
+  value, grads, profile = tracing.probe(loss_fn, has_aux=True, taps=taps)(
+    params
+  )
+  return value, grads, _signals(profile, outputs)
 
 
 def _apply_gradients(

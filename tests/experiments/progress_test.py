@@ -97,6 +97,13 @@ class WatchTest(absltest.TestCase):
     last = self.seen.statuses[-1]
     self.assertEqual((last.programs_done, last.steps_done), (2, 12))
 
+  def test_there_is_no_verdict_where_layers_are_not_measured(self):
+    event = _event(0, 2)
+    whole = {k: v for k, v in event.metrics.items() if v.ndim < 3}
+    self.watch()(event._replace(metrics=whole))
+    self.assertEqual(self.seen.statuses[-1].steps_done, 4)
+    self.assertEmpty(self.seen.statuses[-1].verdicts)
+
 
 class DisplayTest(absltest.TestCase):
   def status(self, steps_done):

@@ -199,6 +199,21 @@ class StepTest(parameterized.TestCase):
       saturated[:-1] = [np.mean(np.abs(a) > 0.98) for a in values[:-1]]
     np.testing.assert_allclose(metrics['activation_saturated'], saturated)
 
+  def test_without_its_layers_a_network_trains_alike(self):
+    measured_state, new, metrics, *_ = _trained(depth=5, clip='norm:0.1')
+    static, dynamic = laboratory.split(_cell(depth=5, clip='norm:0.1'))
+    build = laboratory.builder((4,), _CLASSES, layerwise=False)
+    step = jax.jit(build(static).step)
+    dynamic = jax.tree.map(jnp.float32, dynamic)
+    state, whole = step(
+      measured_state, _batch((4,)), dynamic, jax.random.key(0)
+    )
+    chex.assert_trees_all_close(state, new, rtol=1e-5, atol=1e-7)
+    self.assertContainsSubset({'loss', 'accuracy'}, whole)
+    for name, value in whole.items():
+      np.testing.assert_allclose(value, metrics[name], rtol=1e-5)
+    self.assertEmpty([name for name, x in whole.items() if x.ndim])
+
   @parameterized.named_parameters(*_CELLS)
   def test_records_what_the_document_lists(self, axes):
     cell = _cell(**axes)

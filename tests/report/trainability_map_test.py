@@ -1,0 +1,81 @@
+"""Tests for `report/trainability_map.py`."""
+
+import html
+import io
+import re
+
+from absl.testing import absltest
+from jaxdl.report import trainability
+from jaxdl.report import trainability_map
+import numpy as np
+import rich.console
+
+from tests.report import trainability_test
+
+_RECORD = trainability_test.record(lambda depth, xi_c: depth <= 6 * xi_c)
+_FRAME = trainability.summary(_RECORD)
+_BOUNDARIES = trainability.boundaries(_FRAME, 'tanh')
+
+
+class TerminalTest(absltest.TestCase):
+  def test_shows_percents_and_marks_what_theory_expects(self):
+    ((heading, table),) = trainability_map.terminal(_FRAME)
+    printed = io.StringIO()
+    rich.console.Console(file=printed, width=100).print(table)
+    self.assertIn('bias_std 0.2236', heading)
+    lines = printed.getvalue().splitlines()
+    rows = {line.split()[0]: line.split()[1:] for line in lines[2:]}
+    self.assertEqual(
+      list(rows), ['300', '120', '80', '60', '40', '20', '10', '5']
+    )
+    # As the record was made by the rule, what trains is marked.
+    self.assertEqual(rows['5'], ['80*'] * 5)
+    self.assertEqual(rows['300'], ['10', '10', '80*', '10', '10'])
+
+
+class FigureTest(absltest.TestCase):
+  def test_draws_accuracy_and_the_curve(self):
+    drawn = trainability_map.figure(_RECORD, _FRAME, _BOUNDARIES)
+    axes, colorbar = drawn.axes
+    self.assertEqual(colorbar.get_ylabel(), 'training accuracy')
+    (mesh,) = axes.collections
+    np.testing.assert_allclose(mesh.get_array().max(), 0.8)
+    curve = axes.lines[1].get_xydata()
+    at = np.argmin(np.abs(curve[:, 0] - 1.0))
+    xi_c = _FRAME[_FRAME['weight_std'] == 1.0]['xi_c'].iloc[0]
+    np.testing.assert_allclose(curve[at], [1.0, 6 * xi_c])
+
+  def test_one_network_and_no_curve(self):
+    made = trainability_test.record(
+      lambda *_: True, 'relu', weight_stds=(2**0.5,), bias_std=0.0
+    )
+    made = made.isel(cell=made['depth'].values == 5)
+    frame = trainability.summary(made)
+    boundaries = trainability.boundaries(frame, 'relu')
+    drawn = trainability_map.figure(made, frame, boundaries)
+    path = self.create_tempfile('one.png').full_path
+    drawn.savefig(path)
+
+
+class PageTest(absltest.TestCase):
+  def test_holds_every_number_and_needs_nothing_else(self):
+    text = trainability_map.page(
+      _RECORD, _FRAME, _BOUNDARIES, ['1 < 2 & so on.']
+    )
+    self.assertIn('1 &lt; 2 &amp; so on.', text)
+    told = re.findall(r'<td[^>]* title="([^"]*)"', text)
+    self.assertLen(told, len(_FRAME))
+    self.assertIn(
+      'depth 300, weight_std 1: training accuracy 10.0%, test 5.0%',
+      html.unescape(told[0]),
+    )
+    self.assertEqual(
+      text.count('class=expected'),
+      (_FRAME['depth'] <= 6 * _FRAME['xi_c']).sum(),
+    )
+    outside = set(re.findall(r'(?:src|href)="(https?:[^"]*)"', text))
+    self.assertEqual(outside, {'https://arxiv.org/abs/1611.01232'})
+
+
+if __name__ == '__main__':
+  absltest.main()
