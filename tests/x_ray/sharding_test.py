@@ -81,7 +81,12 @@ class ShardingTest(absltest.TestCase):
   def test_statistics_are_of_the_whole_batch(self):
     environment = {
       **os.environ,
-      'XLA_FLAGS': '--xla_force_host_platform_device_count=8',
+      'XLA_FLAGS': ' '.join(
+        [
+          os.environ.get('XLA_FLAGS', ''),
+          '--xla_force_host_platform_device_count=8',
+        ]
+      ),
       'JAX_PLATFORMS': 'cpu',
     }
     done = subprocess.run(
