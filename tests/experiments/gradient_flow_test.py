@@ -203,6 +203,20 @@ class StudyTest(study.Study):
         study.values(self.folder / arrangement), expected, rtol=1e-3, atol=1e-5
       )
 
+  def test_optimization_by_the_compiler_changes_rounding_alone(self):
+    """As users run it: the other tests do not optimize."""
+    flags = '--activation=tanh', '--norm=batch', '--clip=norm:1.0'
+    self.succeed(*flags, out='plain')
+    self.succeed(
+      *flags, out='optimized', XLA_FLAGS='', JAX_DISABLE_MOST_OPTIMIZATIONS='0'
+    )
+    chex.assert_trees_all_close(
+      study.values(self.folder / 'optimized'),
+      study.values(self.folder / 'plain'),
+      rtol=1e-3,
+      atol=1e-5,
+    )
+
   def test_data_of_ones_own_from_both_formats(self):
     arrays = _arrays(np.random.default_rng(0))
     np.savez_compressed(self.folder / 'mine.npz', **arrays)

@@ -51,7 +51,8 @@ class InterruptionTest(study.Study):
   def setUpClass(cls):
     super().setUpClass()
     with tempfile.TemporaryDirectory() as folder:
-      done = cls.runs.run([*_LONG, '--out=undisturbed'], folder)
+      flags = [*_LONG, '--out=undisturbed']
+      done = study.run(cls.experiment, flags, folder)
       assert done.returncode == 0, done.stderr
       cls.undisturbed = study.values(pathlib.Path(folder) / 'undisturbed')
 

@@ -40,6 +40,19 @@ def environment():
   }
 
 
+@functools.cache
+def _runs():
+  """Returns what runs all studies of a process."""
+  runs = warm_process.Runs(environment())
+  atexit.register(runs.close)
+  return runs
+
+
+def run(experiment, arguments, folder, **options):
+  """Runs an experiment; see `warm_process.Runs.run`."""
+  return _runs().run(experiment, arguments, folder, **options)
+
+
 class Study(parameterized.TestCase):
   """Runs studies.
 
@@ -51,19 +64,14 @@ class Study(parameterized.TestCase):
   experiment = 'gradient_flow'
   small = SMALL
 
-  @classmethod
-  def setUpClass(cls):
-    super().setUpClass()
-    cls.runs = warm_process.Runs(environment(), cls.experiment)
-    cls.addClassCleanup(cls.runs.close)
-
   def setUp(self):
     super().setUp()
     self.folder = pathlib.Path(self.create_tempdir().full_path)
     self.out = self.folder / 'out'
 
   def run_study(self, *arguments, **options):
-    return self.runs.run([*self.small, *arguments], self.folder, **options)
+    flags = [*self.small, *arguments]
+    return run(self.experiment, flags, self.folder, **options)
 
   def succeed(self, *arguments, out='out', **options):
     """Runs a study that ends well; returns what it printed."""

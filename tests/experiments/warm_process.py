@@ -27,13 +27,11 @@ class Done(NamedTuple):
 
 
 class Runs:
-  """Runs one experiment, one run after the other."""
+  """Runs experiments, one run after the other."""
 
-  def __init__(
-    self, environment: Mapping[str, str], experiment: str = 'gradient_flow'
-  ):
+  def __init__(self, environment: Mapping[str, str]):
     self._process = subprocess.Popen(
-      [sys.executable, '-m', 'tests.experiments.warm_process', experiment],
+      [sys.executable, '-m', 'tests.experiments.warm_process'],
       cwd=_ROOT,
       env=dict(environment),
       stdin=subprocess.PIPE,
@@ -43,24 +41,27 @@ class Runs:
 
   def run(
     self,
+    experiment: str,
     arguments: list[str],
     folder: str | os.PathLike[str],
     meanwhile: Callable[[int], None] = lambda process: None,
     file_size: int = -1,
     **changes: str,
   ) -> Done:
-    """Runs it with these arguments and changes of the environment.
+    """Runs one with these arguments and changes of the environment.
 
     Args:
+      experiment: which.
       arguments: its flags.
       folder: the working directory.
       meanwhile: called with its process id once it is started.
       file_size: bytes that no file of it may exceed; -1 for no limit.
-      **changes: of JAX's settings in the environment.
+      **changes: of JAX's and XLA's settings in the environment.
     """
     with tempfile.TemporaryDirectory() as outputs:
       paths = [f'{outputs}/stdout', f'{outputs}/stderr']
-      request = (arguments, os.fspath(folder), *paths, file_size, changes)
+      where = (os.fspath(folder), *paths)
+      request = (experiment, arguments, *where, file_size, changes)
       print(json.dumps(request), file=self._process.stdin, flush=True)
       meanwhile(int(self._process.stdout.readline()))
       status = int(self._process.stdout.readline())
@@ -73,6 +74,7 @@ class Runs:
 
 def _serve() -> None:
   """Forks for each line of the standard input."""
+  import gc
   import warnings
 
   from experiments import progress  # noqa: F401
@@ -82,6 +84,8 @@ def _serve() -> None:
 
   # Of forking with threads: none runs before JAX has a device.
   warnings.simplefilter('ignore')
+  # What is inherited stays, so no fork spends half a second in collecting it.
+  gc.freeze()
   for line in sys.stdin:
     child = os.fork()
     if child == 0:
@@ -92,7 +96,9 @@ def _serve() -> None:
     print(code if code >= 0 else _SIGNALLED - code, flush=True)
 
 
-def _become(arguments, folder, stdout, stderr, file_size, changes) -> None:
+def _become(
+  experiment, arguments, folder, stdout, stderr, file_size, changes
+) -> None:
   """Becomes a run in a folder, and ends with it."""
   import resource
   import runpy
@@ -101,13 +107,13 @@ def _become(arguments, folder, stdout, stderr, file_size, changes) -> None:
   import jax
 
   os.environ.update(changes)
-  for name, value in changes.items():  # JAX reads them when it is imported.
-    jax.config.update(name.lower(), int(value) if value.isdigit() else value)
+  for name, value in changes.items():  # JAX reads its own when imported.
+    if name.startswith('JAX_'):
+      jax.config.update(name.lower(), int(value) if value.isdigit() else value)
   os.chdir(folder)
   for descriptor, path in ((0, os.devnull), (1, stdout), (2, stderr)):
     flags = os.O_RDWR | os.O_CREAT
     os.dup2(os.open(path, flags), descriptor)
-  experiment = sys.argv[1]
   sys.argv[1:] = arguments
   sys.orig_argv[1:] = ['-m', 'experiments', experiment, *arguments]
   signal.alarm(_LONGEST)
