@@ -56,6 +56,13 @@ class Operation(NamedTuple):
     """The line that it was written in: `model.py:42 attention`, or empty."""
     return source.line(self.traceback) or source.line(self.around)
 
+  @property
+  def instructions(self) -> tuple[Any, ...]:
+    """Those that it was made in, innermost first; see `source`."""
+    return source.instructions(self.traceback) or source.instructions(
+      self.around
+    )
+
 
 class Graph(NamedTuple):
   """Operations in order; values are numbered.
@@ -115,14 +122,15 @@ def _with_lines_as_scopes(
     if made is None or any(key in made for key in operation.outputs)
   }
   operations = []
-  for operation in graph.operations:
+  runs = source.runs((o.source, o.instructions) for o in graph.operations)
+  for operation, run in zip(graph.operations, runs, strict=True):
     is_scoped = is_within or bool(operation.path)
     bodies = tuple(
       _with_lines_as_scopes(body, made, is_scoped) for body in operation.bodies
     )
     # What is in a body has lines of its own.
     if not bodies and not is_scoped and operation.source in lines - {''}:
-      operation = operation._replace(path=(operation.source,), calls=())
+      operation = operation._replace(path=(operation.source,), calls=(run,))
     operations.append(operation._replace(bodies=bodies))
   return graph._replace(operations=tuple(operations))
 

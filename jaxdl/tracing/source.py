@@ -5,6 +5,7 @@ user's line is the innermost frame that is no library's; frames of `jax.nn`
 inside it tell that a row of `exp`, `sub`, `div` is a softmax.
 """
 
+from collections.abc import Iterable, Iterator
 import functools
 import os
 import sys
@@ -55,6 +56,50 @@ def line(traceback: Any) -> str:
       function = frame.function_name.rsplit('<locals>.', 1)[-1]
       return f'{name}:{frame.line_num} {function}'
   return ''
+
+
+def instructions(traceback: Any) -> tuple[Any, ...]:
+  """The user's Python instructions that an operation was made in.
+
+  A line that is run again, in a loop, comes by the same ones again.
+
+  Args:
+    traceback: of an equation, or None.
+
+  Returns:
+    The code and the position in it of each, the innermost first; those of
+    libraries are left out.
+  """
+  if traceback is None:
+    return ()
+  return tuple(
+    (code, at)
+    for code, at in zip(*traceback.raw_frames(), strict=True)
+    if not _is_library(code.co_filename)
+  )
+
+
+def runs(
+  operations: Iterable[tuple[str, tuple[Any, ...]]],
+) -> Iterator[int]:
+  """Numbers the runs of lines: a loop runs one again without leaving it.
+
+  A line begins anew where it is called from elsewhere, and where it comes back
+  to an instruction from another one.
+
+  Args:
+    operations: the line and the instructions of each, in order.
+  """
+  run, last_line, last = 0, '', ()
+  passed: set[Any] = set()
+  for line_, here in operations:
+    is_again = here != last and here[:1] in passed
+    if line_ != last_line or here[1:] != last[1:] or is_again:
+      run += 1
+      passed.clear()
+    last_line, last = line_, here
+    passed.add(here[:1])
+    yield run
 
 
 def activation(eqn: Any) -> str:

@@ -127,6 +127,30 @@ class LineTest(parameterized.TestCase):
       [f'source_test.py:{first + i} loss' for i in (1, 2, 3)],
     )
 
+  def test_a_loop_runs_a_line_again(self):
+    def layer(w, x):
+      return jnp.tanh(x * w)
+
+    def loss(ws, x):
+      for w in ws:
+        x = jnp.sin(x * w)
+      x = layer(x, layer(x, x))
+      return jnp.sum(x) + jnp.mean(x)
+
+    first = loss.__code__.co_firstlineno
+    own = layer.__code__.co_firstlineno
+    self.assertEqual(
+      _paths(loss, [jnp.ones(2)] * 3, jnp.ones(2)),
+      [
+        f'source_test.py:{first + 2} loss',
+        f'source_test.py:{first + 2} loss#2',
+        f'source_test.py:{first + 2} loss#3',
+        f'source_test.py:{own + 1} layer',
+        f'source_test.py:{own + 1} layer#2',
+        f'source_test.py:{first + 4} loss',
+      ],
+    )
+
   def test_in_a_scan_they_have_its_length(self):
     def loss(x):
       def layer(x, _):
