@@ -217,7 +217,7 @@ def reader(subject: Subject) -> Callable[[Measured], Examination]:
   def read_one(measured):
     return Examination(
       loss=float(measured.loss),
-      rows=tuple(_rows(subject.traced.sites, measured.profile, names, uses)),
+      rows=tuple(_rows(subject, measured.profile, names, uses)),
       parameters=tuple(
         Parameter._make(
           (name, x.shape, str(x.dtype), *map(float, numbers), obstacle)
@@ -318,12 +318,13 @@ def _numbers(
 
 
 def _rows(
-  found: Sequence[sites.Site],
+  subject: Subject,
   profile: Mapping[str, probing.Signal],
   names: naming.Naming,
   uses: Mapping[Any, Sequence[int]],
 ) -> Iterator[Row]:
   """One row for each value and each iteration of the scans around it."""
+  found, gated = subject.traced.sites, subject.structure.gated
   times: dict[str, int] = {}
   modules = {}
   for site in found:
@@ -344,6 +345,7 @@ def _rows(
       signal.forward['value'],
       signal.backward,
       signal.forward['representation'],
+      not gated.isdisjoint(scan.key for scan in site.scans),
     )
 
 

@@ -24,6 +24,7 @@ class Row(NamedTuple):
     forward: its statistics; NaN where a branch was not taken.
     backward: of the loss's derivative with respect to it.
     representation: what it still tells apart.
+    is_gated: whether it is a step in time of a recurrence with gates.
   """
 
   name: str
@@ -37,6 +38,7 @@ class Row(NamedTuple):
   forward: statistics.Forward
   backward: statistics.Backward
   representation: representation.Representation
+  is_gated: bool = False
 
 
 class Parameter(NamedTuple):

@@ -27,6 +27,18 @@ def rule(examination: Examination, thresholds: Thresholds) -> list[Suspicion]:
     thresholds: `decades` and `rate_errors`.
   """
   layers = path.hidden_layers(examination)
+  found = _judged(examination, layers, thresholds)
+  if [s.verdict for s in found] == ['vanishing']:
+    # A gate is learned, and what it forgets keeps no parameter from learning.
+    layers = path.without_gated_steps(examination, layers)
+    return _judged(examination, layers, thresholds)
+  return found
+
+
+def _judged(
+  examination: Examination, layers: list[int], thresholds: Thresholds
+) -> list[Suspicion]:
+  """Suspects these layers, if their gradient vanishes or explodes."""
   rows = [examination.rows[i] for i in layers]
   if len(rows) < 2:
     return []

@@ -60,6 +60,24 @@ def hidden_layers(examination: Examination) -> list[int]:
   return layers[:-1]
 
 
+def without_gated_steps(
+  examination: Examination, layers: Sequence[int]
+) -> list[int]:
+  """Of a recurrence with gates the last step alone.
+
+  Args:
+    examination: what was measured.
+    layers: positions of rows, in order.
+  """
+  rows = [examination.rows[i] for i in layers]
+  is_last = [
+    not a.is_gated or _scanned(a.name)[0] != _scanned(b.name)[0]
+    for a, b in zip(rows, rows[1:], strict=False)
+  ]
+  kept = zip(layers, [*is_last, True], strict=True)
+  return [i for i, is_kept in kept if is_kept]
+
+
 def kernels(examination: Examination) -> list[dict[int, tuple[int, ...]]]:
   """The kernels that each row uses: arrays of two axes at least.
 

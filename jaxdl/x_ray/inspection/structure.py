@@ -13,6 +13,7 @@ from jaxdl.x_ray.inspection import connection
 from jaxdl.x_ray.inspection import facts
 from jaxdl.x_ray.inspection import first_layer
 from jaxdl.x_ray.inspection import normalization
+from jaxdl.x_ray.inspection import recurrence
 from jaxdl.x_ray.inspection import representation
 
 
@@ -26,6 +27,7 @@ class Structure(NamedTuple):
     normalizations: those over the batch.
     broadcasts: vectors over the batch combined with columns.
     sites: of values that are measured and are no rows.
+    gated: scans over time that keep their state by a gate, by key.
   """
 
   obstacles: tuple[str, ...]
@@ -34,6 +36,7 @@ class Structure(NamedTuple):
   normalizations: tuple[normalization.Normalization, ...]
   broadcasts: tuple[broadcasting.Broadcast, ...]
   sites: tuple[sites.Site, ...]
+  gated: frozenset[int]
 
 
 def structure(
@@ -65,6 +68,7 @@ def structure(
     normalizations,
     broadcasting.find(graph, makers, origin),
     _sites(graph, keys),
+    recurrence.gated(graph, origin),
   )
 
 

@@ -105,6 +105,41 @@ class RuleTest(parameterized.TestCase):
     self.assertEqual((found.verdict, found.where), ('vanishing', 'cell[19]'))
     self.assertIn('orthogonal', ' '.join(found.remedies))
 
+  def test_layers_in_a_loop_without_a_scope(self):
+    def loss(params, x):
+      for p in params:
+        x = jnp.tanh(x @ p['kernel'] + p['bias'])
+      return jnp.mean(x**2)
+
+    params = [
+      {'kernel': 0.1 * jnp.eye(8), 'bias': jnp.zeros(8)} for _ in range(6)
+    ]
+    examined = networks.examined(loss, params, networks.data()[0])
+    (found,) = flow.rule(examined, _LIMITS)
+    self.assertEqual(found.verdict, 'vanishing')
+    self.assertIn('over 5 layers', found.evidence)
+    self.assertIn('gain 5/3', found.remedies[0])
+
+  def test_what_a_gate_forgets_is_no_fault(self):
+    def loss(params, x):
+      def step(h, x):
+        with jax.named_scope('cell'):
+          gate = jax.nn.sigmoid(x @ params['gate'])
+          h = gate * h + (1 - gate) * jnp.tanh(x @ params['input'])
+        return h, None
+
+      h, _ = lax.scan(step, jnp.zeros((4, 8)), x)
+      with jax.named_scope('head'):
+        return jnp.mean((h @ params['head']) ** 2)
+
+    random = np.random.RandomState(0)
+    draw = lambda *shape: jnp.asarray(random.randn(*shape), jnp.float32)
+    params = {'gate': draw(3, 8), 'input': draw(3, 8), 'head': draw(8, 2)}
+    examined = networks.examined(loss, params, draw(30, 4, 3))
+    cells = [row for row in examined.rows if row.name.startswith('cell')]
+    self.assertLess(cells[0].backward.rms, 1e-3 * cells[-1].backward.rms)
+    self.assertEmpty(flow.rule(examined, _LIMITS))
+
 
 class PathTest(parameterized.TestCase):
   def test_layers_are_the_hidden_ones(self):

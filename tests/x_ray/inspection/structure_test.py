@@ -11,6 +11,7 @@ from jaxdl.x_ray.inspection import connection
 from jaxdl.x_ray.inspection import facts
 from jaxdl.x_ray.inspection import first_layer
 from jaxdl.x_ray.inspection import normalization
+from jaxdl.x_ray.inspection import recurrence
 from jaxdl.x_ray.inspection import structure
 import numpy as np
 
@@ -161,6 +162,31 @@ class BroadcastingTest(parameterized.TestCase):
     (found,) = broadcasting.find(graph, facts.Makers(graph), origin)
     self.assertEqual((found.primitive, found.size), ('sub', 4))
     self.assertStartsWith(found.source, 'structure_test.py:')
+
+
+class RecurrenceTest(parameterized.TestCase):
+  @parameterized.named_parameters(
+    ('gru', lambda h, a: h + jax.nn.sigmoid(a) * (jnp.tanh(a) - h), True),
+    ('tanh', lambda h, a: jnp.tanh(h + a), False),
+    ('sum', lambda h, a: h + jax.nn.sigmoid(a) * jnp.tanh(a), False),
+    ('leak', lambda h, a: 0.5 * h + jnp.tanh(a), False),
+  )
+  def test_a_gate_multiplies_the_state(self, update, expected):
+    def over_time(w, x):
+      step = lambda h, x: (update(h, (x + h) @ w), None)
+      return jnp.sum(lax.scan(step, jnp.zeros((4, 3)), x)[0])
+
+    def over_layers(ws, x):
+      step = lambda h, w: (update(h, h @ w), None)
+      return jnp.sum(lax.scan(step, x, ws)[0])
+
+    for loss, w, x, is_found in (
+      (over_time, _W, jnp.ones((5, 4, 3)), expected),
+      (over_layers, jnp.ones((5, 3, 3)), _X, False),
+    ):
+      graph = _graph(loss, w, x)
+      found = recurrence.gated(graph, first_layer.origins(graph, 1, 0))
+      self.assertLen(found, is_found)
 
 
 class StructureTest(parameterized.TestCase):
