@@ -15,7 +15,7 @@ ALL_SHORTCUTS = (
   'shape).'
 )
 OWN = 'own (of the model as published)'
-INITS = 'glorot, he, lecun, orthogonal.'
+INITS = 'glorot, he, lecun, orthogonal, delta_orthogonal.'
 OPTIMIZERS = 'sgd, momentum, nesterov, adam, rmsprop, adagrad.'
 PREPROCESSINGS = (
   'none (as stored, such as 0 to 255), unit (to [0, 1]), sample_mean, '

@@ -63,8 +63,8 @@ _INIT = flags.DEFINE_list('init', 'he', help_texts.INITS)
 _WEIGHT_STD = flags.DEFINE_list(
   'weight_std',
   '',
-  'Normal weights of this standard deviation times sqrt(fan-in), sigma_w of '
-  'the mean field, instead of --init.',
+  'Weights of this standard deviation times sqrt(fan-in), sigma_w of the mean '
+  'field: normal, or with --init=orthogonal or delta_orthogonal.',
 )
 _BIAS_STD = flags.DEFINE_list(
   'bias_std', '0', 'Standard deviation of the initial biases, sigma_b.'
@@ -140,9 +140,7 @@ def _axes() -> Mapping[str, Sequence[Any]]:
     'seed': list(range(training.NUM_SEEDS.value)),
   }
   if _WEIGHT_STD.value:
-    if _INIT.present:
-      raise ValueError('give --weight_std or --init, not both')
-    axes['init'] = ['normal']
+    axes['init'] = _INIT.value if _INIT.present else ['normal']
     axes['weight_std'] = list_flags.numbers(_WEIGHT_STD, float)
   list_flags.check(axes)
   return axes

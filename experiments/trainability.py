@@ -155,7 +155,7 @@ def _report(out: pathlib.Path) -> None:
   console = rich.console.Console()
   for heading, table in trainability_map.terminal(frame):
     training.say(console, f'\n{heading}\n')
-    console.print(table, crop=False)
+    console.print(table, width=10_000, crop=False)
   for sentence in sentences:
     training.say(console, f'\n{sentence}')
   drawn = trainability_map.figure(record, frame, boundaries)

@@ -27,12 +27,19 @@ SHORTCUTS = {
   'highway': {'gate_bias': -2.0},
 }
 
+# Weights of variance weight_std^2 / fan_in.
+SCALED_INITS = {
+  'normal': initializers.normal_fan_in,
+  'orthogonal': initializers.orthogonal,
+  'delta_orthogonal': initializers.delta_orthogonal,
+}
+
 _SIZES = ('depth', 'width')
 _LARGEST = 1_000_000  # Depth, width or batch; beyond it sizes overflow.
 
 # Every axis of a cell, with the value it has where it is not given; in a model
 # with sizes of its own `complete` fills these in. A cell has `weight_std` only
-# where the weights are normal of that scale; `init` is then `normal`.
+# where `init` is one of `SCALED_INITS`, to which it is the scale.
 DEFAULTS: dict[str, sweep.grid.Value] = {
   'model': 'mlp',
   'activation': 'relu',
@@ -91,7 +98,11 @@ def split(cell: sweep.Cell) -> tuple[Static, dict[str, float]]:
   clip = _parse(cell, 'clip', _clip_numbers)
   optimizer = _parse(cell, 'optimizer', training.optimizer.hyperparameters)
   _check_ranges(activation, clip, optimizer)
-  if 'weight_std' not in cell:
+  if 'weight_std' in cell:
+    choice.choose(
+      'initializer with weight_std', str(cell['init']), SCALED_INITS
+    )
+  else:
     initializers.get(str(cell['init']))
   augmentation.augmentation(str(cell['augment']))
   name = str(cell['model'])

@@ -75,7 +75,10 @@ def batches(num_train: int) -> Callable[[sweep.Cell, int, int], Any]:
 
 
 def model(
-  static: axes.Static, dynamic: sweep.experiment.Dynamic, num_classes: int
+  static: axes.Static,
+  dynamic: sweep.experiment.Dynamic,
+  num_classes: int,
+  **options: Any,
 ) -> layers.Layer:
   """Builds the network of a cell.
 
@@ -83,9 +86,10 @@ def model(
     static: its static part.
     dynamic: its dynamic part; may be traced.
     num_classes: number of logits.
+    **options: further ones of the architecture.
   """
   if 'weight_std' in dynamic:
-    weight_init = initializers.normal_fan_in(dynamic['weight_std'])
+    weight_init = axes.SCALED_INITS[static.init](dynamic['weight_std'])
   else:
     weight_init = initializers.get(static.init)()
   sizes = {
@@ -110,6 +114,7 @@ def model(
     ),
     **(sizes if axes.takes_sizes(static.model) else {}),
     **numbers('shortcut', dynamic),
+    **options,
   )
   if static.compute_dtype == 'float32':
     return net

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxdl.layers import base
 from jaxdl.layers import initializers
 from jaxdl.layers import linear
+from jaxdl.layers import rematerialization
 
 
 class Residual(NamedTuple):
@@ -240,7 +241,9 @@ def highway(
   return base.Layer(init, apply)
 
 
-def repeat(layer: base.Layer, n: int) -> base.Layer:
+def repeat(
+  layer: base.Layer, n: int, *, rematerialize: bool = False
+) -> base.Layer:
   """Composes `n` copies of a layer, each with its own params and state.
 
   Equal to `serial(*[layer] * n)`, but as one `jax.lax.scan` whose body is
@@ -250,6 +253,11 @@ def repeat(layer: base.Layer, n: int) -> base.Layer:
   Args:
     layer: it keeps the shape and the dtype of its input.
     n: how many, 0 or more.
+    rematerialize: whether the backward pass computes activations anew, from
+      those at the ends of about sqrt(n) equal runs of copies, so that memory
+      grows with sqrt(n), for a second forward pass. As many as divide `n`: of a
+      prime number, the run is one copy. See Chen et al., 2016,
+      https://arxiv.org/abs/1604.06174.
 
   Raises:
     ValueError: if `n` is negative, or the layer changes the shape.
@@ -279,7 +287,10 @@ def repeat(layer: base.Layer, n: int) -> base.Layer:
 
     keys = None if key is None else jax.random.split(key, n)
     children = (params.layer, state.layer, keys)
-    x, state = jax.lax.scan(step, x, children, length=n)
+    if rematerialize and n:
+      x, state = rematerialization.scan_in_runs(step, x, children, n)
+    else:
+      x, state = jax.lax.scan(step, x, children, length=n)
     return x, Repeated(state)
 
   return base.Layer(init, apply)

@@ -56,6 +56,24 @@ def orthogonal(gain: base.Scalar = 1.0) -> Initializer:
   return init
 
 
+def delta_orthogonal(gain: base.Scalar = 1.0) -> Initializer:
+  """Kernels that are zero but in the middle, where they are orthogonal.
+
+  A convolution with one keeps the norm of a signal as an orthogonal matrix
+  does; of a dense layer it is that matrix. See Xiao et al., 2018,
+  https://arxiv.org/abs/1806.05393.
+  """
+  matrix = orthogonal(gain)
+
+  def init(key, shape, dtype=None):
+    *window, fan_in, fan_out = shape
+    w = matrix(key, (fan_in, fan_out), dtype)
+    middle = tuple((size - 1) // 2 for size in window)
+    return jnp.zeros(shape, w.dtype).at[middle].set(w) if window else w
+
+  return init
+
+
 def normal_fan_in(std: base.Scalar = 1.0) -> Initializer:
   """Normal, of variance std**2 / fan_in: the mean field's sigma_w.
 
@@ -100,6 +118,7 @@ _TABLE: dict[str, Callable[..., Initializer]] = {
   'he': he,
   'lecun': lecun,
   'orthogonal': orthogonal,
+  'delta_orthogonal': delta_orthogonal,
 }
 
 

@@ -21,6 +21,7 @@ def cnn(
   use_bias: bool = True,
   residual_scale: base.Scalar = 1.0,
   gate_bias: base.Scalar = -2.0,
+  rematerialize: bool = False,
 ) -> base.Layer:
   """A stack of convolutions, from `[height, width, channels]` to logits.
 
@@ -46,6 +47,7 @@ def cnn(
     use_bias: whether the layers before the readout have a bias.
     residual_scale: of the branch beside an identity shortcut.
     gate_bias: initial bias of a highway's gate.
+    rematerialize: as of `layers.repeat`.
 
   Raises:
     ValueError: if a size is less than 1, or a name is unknown.
@@ -72,4 +74,7 @@ def cnn(
     layers.dense(num_classes, weight_init=weight_init, bias_init=bias_init),
     names=('pool', 'dense'),
   )
-  return stack.stack(block(stem_strides), hidden, readout, depth=depth)
+  stem = block(stem_strides)
+  return stack.stack(
+    stem, hidden, readout, depth=depth, rematerialize=rematerialize
+  )

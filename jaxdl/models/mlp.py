@@ -19,6 +19,7 @@ def mlp(
   use_bias: bool = True,
   residual_scale: base.Scalar = 1.0,
   gate_bias: base.Scalar = -2.0,
+  rematerialize: bool = False,
 ) -> base.Layer:
   """A stack of dense layers, from inputs of any shape to logits.
 
@@ -39,6 +40,7 @@ def mlp(
     use_bias: whether the layers before the readout have a bias.
     residual_scale: of the branch beside an identity shortcut.
     gate_bias: initial bias of a highway's gate.
+    rematerialize: as of `layers.repeat`.
 
   Raises:
     ValueError: if a size is less than 1, or a name is unknown.
@@ -65,7 +67,11 @@ def mlp(
   )
   readout = layers.scope('dense', dense(num_classes, use_bias=True))
   return stack.stack(
-    block(_flattened(dense(width))), hidden, readout, depth=depth
+    block(_flattened(dense(width))),
+    hidden,
+    readout,
+    depth=depth,
+    rematerialize=rematerialize,
   )
 
 

@@ -178,6 +178,7 @@ _KINDS = {
   'local_response': _BOOLEAN,
   'auxiliary': _BOOLEAN,
   'preactivation': _BOOLEAN,
+  'rematerialize': _BOOLEAN,
   'stride_in_1x1': _BOOLEAN,
   'residual_scale': _NUMBER,
   'gate_bias': _NUMBER,

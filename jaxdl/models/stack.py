@@ -102,6 +102,7 @@ def stack(
   readout: base.Layer,
   *,
   depth: int,
+  rematerialize: bool = False,
 ) -> base.Layer:
   """Joins a stem, `depth - 1` hidden layers and a readout.
 
@@ -112,10 +113,15 @@ def stack(
     hidden: the layer that is repeated.
     readout: from the last hidden layer to the logits.
     depth: layers before the readout; 1 means the stem alone.
+    rematerialize: as of `layers.repeat`.
 
   Raises:
     ValueError: if the depth is less than 1.
   """
   base.require_positive('depth', depth)
-  repeated = {'hidden': layers.repeat(hidden, depth - 1)} if depth > 1 else {}
+  repeated = {}
+  if depth > 1:
+    repeated['hidden'] = layers.repeat(
+      hidden, depth - 1, rematerialize=rematerialize
+    )
   return units.chain({'stem': stem, **repeated, 'readout': readout})

@@ -234,7 +234,7 @@ def _check_in_shape(name: str, net: base.Layer, in_shape: base.Shape) -> None:
 
 def _stacks() -> dict[str, Architecture]:
   """The stacks; they have a depth and a width by default alone."""
-  sizes = {'depth': 30, 'width': 128, 'use_bias': True}
+  sizes = {'depth': 30, 'width': 128, 'use_bias': True, 'rematerialize': False}
   scales = {'residual_scale': 1.0, 'gate_bias': -2.0}
   free = ('none', stack.NORMS, 'none', stack.SHORTCUTS)
   gated = ('none', stack.NORMS, 'highway', ('highway',))

@@ -132,8 +132,7 @@ def _draw_panel(axes, frame, bias_std, curve, scale):
     accuracy.to_numpy(),
     cmap=_COLORS,
     norm=scale,
-    edgecolors='face',  # Else seams show.
-    linewidth=0.3,
+    rasterized=True,  # Else seams show in an SVG.
   )
   limit = y_edges[-1]
   height = np.minimum(curve.depth, 2 * limit)

@@ -206,7 +206,7 @@ def _signals(profile: tracing.Profile, outputs: Sequence[str]) -> Metrics:
 
 def _joined(parts: Any) -> Any:
   return jax.tree.map(
-    lambda *values: jnp.concatenate([jnp.atleast_1d(v) for v in values]),
+    lambda *values: jnp.concatenate([v.reshape(-1) for v in values]),
     *parts,
   )
 

@@ -91,11 +91,15 @@ class SplitTest(parameterized.TestCase):
     self.assertIn(message, str(caught.exception))
     self.assertNotIn('\n', str(caught.exception))
 
-  def test_explicit_scale_of_the_weights(self):
-    cell = _cell(init='normal', weight_std=1.5)
-    static, dynamic = laboratory.split(cell)
-    self.assertEqual(static.init, 'normal')
+  @parameterized.parameters('normal', 'orthogonal', 'delta_orthogonal')
+  def test_explicit_scale_of_the_weights(self, init):
+    static, dynamic = laboratory.split(_cell(init=init, weight_std=1.5))
+    self.assertEqual(static.init, init)
     self.assertEqual(dynamic['weight_std'], 1.5)
+
+  def test_weights_of_a_scale_of_their_own_take_no_other(self):
+    with self.assertRaisesRegex(ValueError, 'weight_std.*he.*orthogonal'):
+      laboratory.split(_cell(init='he', weight_std=1.5))
 
   def test_every_shortcut_of_an_architecture_is_known(self):
     for name in zoo.names():

@@ -93,6 +93,26 @@ class RepeatTest(chex.TestCase):
       jax.grad(scanned)(params), jax.grad(loop)(params), rtol=1e-5, atol=1e-6
     )
 
+  @parameterized.parameters(12, 7, 1, 0)
+  def test_rematerialized_it_is_the_same(self, depth):
+    block = combinators.serial(layers.dense(_WIDTH), layers.batch_norm())
+    plain = combinators.repeat(block, depth)
+    _, params, state = plain.init(jax.random.key(2), (_WIDTH,))
+
+    def results(net):
+      def loss_fn(params):
+        y, new_state = net.apply(params, state, _input(), train=True)
+        return jnp.sum(jnp.sin(y)), new_state
+
+      return jax.value_and_grad(loss_fn, has_aux=True)(params)
+
+    chex.assert_trees_all_close(
+      results(combinators.repeat(block, depth, rematerialize=True)),
+      results(plain),
+      rtol=1e-5,
+      atol=1e-6,
+    )
+
   def test_each_layer_starts_from_a_key_of_its_own(self):
     key, dense = jax.random.key(0), layers.dense(4)
     _, params, _ = combinators.repeat(dense, 3).init(key, (4,))

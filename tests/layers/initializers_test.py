@@ -2,6 +2,7 @@
 
 from absl.testing import absltest
 from absl.testing import parameterized
+import chex
 import jax
 import jax.numpy as jnp
 from jaxdl.layers import initializers
@@ -41,12 +42,35 @@ class MomentsTest(parameterized.TestCase):
     singular = np.linalg.svd(matrix, compute_uv=False)
     np.testing.assert_allclose(singular, 2.0, rtol=1e-4)
 
+  @parameterized.parameters((3, 3), (2, 1), (1, 1))
+  def test_delta_orthogonal_convolution_keeps_the_norm(self, *window):
+    w = initializers.delta_orthogonal(2.0)(
+      jax.random.key(0), (*window, 6, 9), jnp.float32
+    )
+    x = np.random.default_rng(0).normal(size=(2, 5, 5, 6)).astype(np.float32)
+    y = jax.lax.conv_general_dilated(
+      x, w, (1, 1), 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+    )
+    np.testing.assert_allclose(
+      np.linalg.norm(y, axis=-1), 2 * np.linalg.norm(x, axis=-1), rtol=1e-5
+    )
+
+  def test_delta_orthogonal_matrix_is_orthogonal(self):
+    arguments = jax.random.key(0), (7, 5), jnp.float32
+    chex.assert_trees_all_equal(
+      initializers.delta_orthogonal(2.0)(*arguments),
+      initializers.orthogonal(2.0)(*arguments),
+    )
+
   def test_bias_scale_has_no_fan_in(self):
     b = initializers.normal(0.5)(jax.random.key(0), (40_000,))
     np.testing.assert_allclose(jnp.std(b), 0.5, rtol=0.02)
 
   @parameterized.parameters(
-    initializers.orthogonal, initializers.normal_fan_in, initializers.normal
+    initializers.orthogonal,
+    initializers.delta_orthogonal,
+    initializers.normal_fan_in,
+    initializers.normal,
   )
   def test_scale_may_be_traced_and_keeps_the_dtype(self, factory):
     def init(scale):
