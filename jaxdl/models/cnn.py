@@ -41,8 +41,7 @@ def cnn(
     shortcut: one of `stack.SHORTCUTS`.
     kernel_size: height and width of each kernel.
     stem_strides: strides of the first convolution.
-    weight_init: of the convolutions and the readout, but not of a highway's
-      gate; lecun by default.
+    weight_init: of all weights but a highway gate's; lecun by default.
     bias_init: of the same layers; zeros by default.
     use_bias: whether the layers before the readout have a bias.
     residual_scale: of the branch beside an identity shortcut.
@@ -66,13 +65,11 @@ def cnn(
     )
     return stack.block('conv', conv, norm, activation)
 
-  hidden = stack.with_shortcut(
-    block(1), shortcut, residual_scale=residual_scale, gate_bias=gate_bias
-  )
+  scales = {'residual_scale': residual_scale, 'gate_bias': gate_bias}
+  hidden = stack.with_shortcut(block(1), shortcut, **scales)
+  last = layers.dense(num_classes, weight_init=weight_init, bias_init=bias_init)
   readout = layers.serial(
-    layers.global_avg_pool(),
-    layers.dense(num_classes, weight_init=weight_init, bias_init=bias_init),
-    names=('pool', 'dense'),
+    layers.global_avg_pool(), last, names=('pool', 'dense')
   )
   stem = block(stem_strides)
   return stack.stack(
