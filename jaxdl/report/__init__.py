@@ -4,6 +4,7 @@ from collections.abc import Callable
 import os
 import pathlib
 
+from jaxdl.report import predictions
 from jaxdl.report import tables
 from jaxdl.report import words
 import rich.console
@@ -55,14 +56,15 @@ def print_summary(
     diagnosis: what `jaxdl.diagnose` says of it.
     console: where to; of one that is no terminal, 100 columns are used.
   """
-  del record  # What is printed is in the diagnosis.
   if not console.is_terminal:
     console.width = max(console.width, 100)
   width = console.width
   frame = tables.summary(diagnosis)
   table = tables.terminal(diagnosis, frame, width)
   console.print(table, width=width, crop=False)
-  for passage in words.answer(diagnosis, frame):
+  predicted = predictions.predictions(record, frame)
+  theory = predictions.comparison(diagnosis, frame, predicted)
+  for passage in filter(any, [*words.answer(diagnosis, frame), theory]):
     console.print()
     lines = [passage.text, *(f'- {item}' for item in passage.items)]
     for line in filter(None, lines):

@@ -4,7 +4,7 @@ One panel for each value of one axis (the activation, if it varies), one colour
 for each combination of the others, the same in all panels.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 import math
 import pathlib
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from jaxdl import diagnosis as diagnosis_lib
 from jaxdl.report import configurations
 from jaxdl.report import overview
+from jaxdl.report import predictions
 import matplotlib
 from matplotlib import figure as figure_lib
 from matplotlib import lines
@@ -32,9 +33,14 @@ PALETTE = (
   '#56B4E9',
   '#CC79A7',
 )
+_GREY = '#555555'
 _DASHES = ('-', '--', ':', '-.')
 _MOST_STYLES = len(PALETTE) * len(_DASHES)
 _COLUMNS = 4
+# Thin and dark over the measured line, which is faded, so that both show where
+# they agree.
+_THEORY: dict[str, Any] = {'linestyle': (0, (3, 1.5)), 'linewidth': 0.9}
+_FADED = 0.4
 _LEAST_SHARE = 0.01  # Shares are drawn where one of them is larger.
 _WINDOW = diagnosis_lib.Thresholds().window
 
@@ -63,6 +69,8 @@ class _Block(NamedTuple):
   line: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
   decades: bool
   start: bool = False  # Whether of the first step, which none has left yet.
+  # What theory says, for each row of the summary; None where nothing.
+  theory: Sequence[np.ndarray | None] = ()
 
 
 class _Layout(NamedTuple):
@@ -91,25 +99,25 @@ def save(figure: Figure, path: pathlib.Path) -> None:
 
 
 def gradient_profile(record: xr.Dataset, frame: pd.DataFrame) -> Figure:
-  """Draws log10 of the cotangent's rms over depth, at the start and the end."""
-  return _draw(
-    record,
-    frame,
-    [
-      _profile(
-        record, 'cotangent_rms', 'Cotangent rms at the first step', True
-      ),
-      _profile(record, 'cotangent_rms', 'Cotangent rms at the end', False),
-    ],
+  """Draws log10 of the cotangent's rms over depth, at the start and the end.
+
+  Over the start, what theory says.
+  """
+  start = _profile(
+    record, 'cotangent_rms', 'Cotangent rms at the first step', True
   )
+  end = _profile(record, 'cotangent_rms', 'Cotangent rms at the end', False)
+  start = start._replace(theory=_theory(record, frame, 'cotangent_rms'))
+  return _draw(record, frame, [start, end])
 
 
 def activation_profile(record: xr.Dataset, frame: pd.DataFrame) -> Figure:
   """Draws the activations' spread, dead and saturated shares over depth."""
+  start = _profile(
+    record, 'activation_std', 'Activation std at the first step', True
+  )
   blocks = [
-    _profile(
-      record, 'activation_std', 'Activation std at the first step', True
-    ),
+    start._replace(theory=_theory(record, frame, 'activation_std')),
     _profile(record, 'activation_std', 'Activation std at the end', False),
   ]
   for name in ('dead', 'saturated'):
@@ -148,6 +156,13 @@ def _profile(record, name: str, title: str, start: bool) -> _Block:
     return layer, _median(chosen.reshape(-1, len(layer)))
 
   return _Block(title, 'layer', name.replace('_', ' '), line, True, start)
+
+
+def _theory(
+  record: xr.Dataset, frame: pd.DataFrame, name: str
+) -> list[np.ndarray | None]:
+  predicted = predictions.predictions(record, frame)
+  return [each.profiles.get(name) for each in predicted]
 
 
 def _curve(record, name: str, title: str, decades: bool) -> _Block:
@@ -215,8 +230,10 @@ def _draw(
   rows = math.ceil(len(layout.panels) / _COLUMNS)
   columns = math.ceil(len(layout.panels) / rows)
   shown = len(layout.styles) <= _MOST_STYLES
+  if not shown:
+    blocks = [block._replace(theory=()) for block in blocks]
   legend_columns = 2 if columns < 3 else 4
-  legend = math.ceil(len(layout.styles) / legend_columns) if shown else 1
+  legend = math.ceil((len(layout.styles) + 1) / legend_columns) if shown else 1
   width = max(2.6 * columns + 0.8, 6.4)
   height = len(blocks) * (1.9 * rows + 0.7) + 0.2 * legend + 0.2
   with matplotlib.rc_context(STYLE):
@@ -227,7 +244,10 @@ def _draw(
       for part, block in zip(parts, blocks, strict=True)
     ]
     _set_scales(parts, blocks, drawn)
-    _draw_legend(figure, layout.styles, legend_columns if shown else 0)
+    has_theory = any(y is not None for block in blocks for y in block.theory)
+    _draw_legend(
+      figure, layout.styles, legend_columns if shown else 0, has_theory
+    )
   return figure
 
 
@@ -254,9 +274,16 @@ def _draw_block(
       x, y = block.line(np.array(row['cells']))
       y = np.where(y > 0, y, np.nan) if block.decades else y
       alone = 'o' if np.sum(np.isfinite(y)) == 1 else None
-      axes.plot(x, y, marker=alone, **layout.styles[name])
+      faded = block.theory and block.theory[row.name] is not None
+      alpha = _FADED if faded else None
+      axes.plot(x, y, marker=alone, alpha=alpha, **layout.styles[name])
       stays = block.start or row['verdict'] != 'diverged'
       (setting if stays else others).append(y)
+    for name, row in _in_order(rows_of_panel, layout) if block.theory else ():
+      y = block.theory[row.name]
+      if y is not None:
+        color = layout.styles[name]['color']
+        axes.plot(x, y, color=color, **_THEORY)
     if i % columns == 0:
       axes.set_ylabel(block.y_label)
     if i + columns >= len(layout.panels):
@@ -303,16 +330,24 @@ def _set_log_scale(axes, low: float, high: float) -> None:
     axes.yaxis.set_major_locator(ticker.LogLocator(numticks=6))
 
 
-def _draw_legend(figure: Figure, styles, columns: int) -> None:
+def _draw_legend(
+  figure: Figure, styles, columns: int, has_theory: bool
+) -> None:
   """Puts the legend below the panels, or says why there is none."""
+  entries = dict(styles) if columns and len(styles) > 1 else {}
   if not columns:
     note = f'{len(styles)} combinations, too many to name: see report.html.'
     figure.supxlabel(note, fontsize=9)
-  elif len(styles) > 1:
+  if has_theory:
+    entries[predictions.LABEL] = {'color': _GREY, **_THEORY}
+  if entries:
     handles = [
       lines.Line2D([], [], label=name, **style)
-      for name, style in styles.items()
+      for name, style in entries.items()
     ]
     figure.legend(
-      handles=handles, loc='outside lower center', ncols=columns, fontsize=8
+      handles=handles,
+      loc='outside lower center',
+      ncols=columns or 1,
+      fontsize=8,
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 from jaxdl.report import configurations
 from jaxdl.report import page_data
+from jaxdl.report import predictions
 from jaxdl.report import words
 import pandas as pd
 from plotly import offline
@@ -34,7 +35,11 @@ def render(
   Returns:
     The HTML of the page.
   """
-  answer = words.answer(diagnosis, frame)
+  predicted = predictions.predictions(record, frame)
+  answer = [
+    *words.answer(diagnosis, frame),
+    predictions.comparison(diagnosis, frame, predicted),
+  ]
   data = record.attrs.get('data', 'unnamed data')
   parts = {
     'title': _escaped(f'Gradient flow: {data}'),

@@ -10,6 +10,7 @@ import base64
 from typing import Any
 
 from jaxdl.report import configurations
+from jaxdl.report import predictions
 from jaxdl.report import tables
 import numpy as np
 import pandas as pd
@@ -48,6 +49,7 @@ def collect(
     np.arange(record.sizes['step']),
     min(_MOST_CURVE_STEPS, record.sizes['step']),
   )
+  per_layer = {name: _per_layer(record, name, steps) for name in STATISTICS}
   return {
     'axes': [
       {
@@ -61,15 +63,20 @@ def collect(
     ],
     'rowAxis': row_axis,
     'configurations': [
-      _configuration(row, axes) for _, row in frame.iterrows()
+      _configuration(row, axes)
+      | _theory(prediction)
+      | {'ranges': _ranges(per_layer, row)}
+      for (_, row), prediction in zip(
+        frame.iterrows(), predictions.predictions(record, frame), strict=True
+      )
     ],
+    'theoryLabel': predictions.LABEL,
     'cells': _cells(record),
     'steps': record['step'].values[steps].tolist(),
     'curveSteps': [float(record['step'].values[b].mean()) for b in bins],
     'layers': record['layer'].values.tolist(),
     'statistics': [
-      {'name': name, 'label': label, 'log': log}
-      | pack(_per_layer(record, name, steps), log)
+      {'name': name, 'label': label, 'log': log} | pack(per_layer[name], log)
       for name, (label, log) in STATISTICS.items()
     ],
     'curves': [
@@ -165,6 +172,35 @@ def _configuration(row: pd.Series, axes: list[str]) -> dict[str, Any]:
     'direction': row['nonfinite_direction'],
     'numbers': numbers,
   }
+
+
+def _theory(prediction: predictions.Prediction) -> dict[str, Any]:
+  """Writes what is predicted of the first step; nothing of the readout."""
+  profiles = {
+    name: [_number(value) for value in values]
+    for name, values in prediction.profiles.items()
+    if name in STATISTICS
+  }
+  return {'theory': profiles, 'theoryRate': _number(prediction.rate)}
+
+
+def _ranges(
+  per_layer: dict[str, np.ma.MaskedArray], row: pd.Series
+) -> dict[str, list[float]]:
+  """The ends of what is shown in the logarithm, as powers of ten.
+
+  One that diverged is drawn to scale at the first step alone, lest it flatten
+  all others.
+  """
+  steps = slice(0, 1 if row['verdict'] == 'diverged' else None)
+  ranges = {}
+  for name, (_, log) in STATISTICS.items():
+    values = per_layer[name][row['cells'], steps].compressed()
+    values = values[(values > 0) & np.isfinite(values)]
+    if log and len(values):
+      ends = np.log10([values.min(), values.max()])
+      ranges[name] = [round(float(end), 3) for end in ends]
+  return ranges
 
 
 def _number(value: float) -> float | str | None:

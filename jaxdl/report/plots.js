@@ -7,6 +7,8 @@ const PALETTES = {
   dark: ['#ffffff', '#f2b134', '#4c9be8', '#ff7f4d', '#2fc596', '#a3dcff',
     '#e9a1cc', '#f0e442'],
 };
+// Beyond so many lines theory is drawn of the chosen one alone.
+const MOST_WITH_THEORY = 16;
 const DASHES = ['solid', 'dash', 'dot', 'dashdot'];
 // Only buttons that ask nothing of a server.
 const CONFIG = {
@@ -59,7 +61,7 @@ function styleOf(configuration) {
   };
 }
 
-function tracesOf(x, runsOf, log) {
+function tracesOf(x, runsOf, log, isFaded = () => false) {
   const named = new Set();
   const configurations = shown()
     .map(c => ({c, style: styleOf(c)}))
@@ -75,7 +77,7 @@ function tracesOf(x, runsOf, log) {
       y: log ? y.map(value => value > 0 ? value : null) : y,
       name: plain(style.value), legendgroup: plain(style.value),
       showlegend: first, legendrank: style.at,
-      opacity: isChosen ? 1 : 0.85,
+      opacity: isFaded(c) ? 0.4 : isChosen ? 1 : 0.85,
       line: {color: style.color, dash: style.dash, width: isChosen ? 5 : 1.7},
       hovertemplate: `${plain(nameOf(c))}<br>%{y:.3g}<extra></extra>`,
     };
@@ -85,10 +87,52 @@ function tracesOf(x, runsOf, log) {
 const statisticShown = () =>
   DATA.statistics.find(s => s.name === state.statistic);
 
+// What theory says of a configuration in the view; undefined if nothing.
+function theoryShown(configuration) {
+  const drawn = DATA.steps[state.step] === 0 && (
+    configuration === chosen() || shown().length <= MOST_WITH_THEORY);
+  return drawn ? configuration.theory[state.statistic] : undefined;
+}
+
+// Thin and dark over the measured lines, which are faded.
+function theoryTraces() {
+  return shown().filter(theoryShown).map((c, i) => ({
+    type: 'scatter', mode: 'lines', x: DATA.layers,
+    y: theoryShown(c).map(y => typeof y === 'number' && y > 0 ? y : null),
+    name: DATA.theoryLabel, legendgroup: DATA.theoryLabel,
+    showlegend: i === 0, legendrank: 2000,
+    line: {color: styleOf(c).color, dash: '5px,3px', width: 1.4},
+    hovertemplate: `${plain(nameOf(c))}, ${DATA.theoryLabel}<br>%{y:.3g}`
+      + '<extra></extra>',
+  }));
+}
+
+const signed = rate => (rate < 0 ? '\u2212' : '+') + Math.abs(rate).toFixed(3);
+
+function theoryNote() {
+  const c = chosen(), measured = number(c, 'rate_start');
+  if (!shown().some(other => other.theory[state.statistic])) return '';
+  if (DATA.steps[state.step] !== 0) {
+    return 'At the first step: what theory says, besides.';
+  }
+  const few = shown().length <= MOST_WITH_THEORY;
+  const parts = [`Thin and dashed: ${DATA.theoryLabel}` + (few ? ''
+    : `, of the chosen configuration (of all of them once filters leave ${
+      MOST_WITH_THEORY} or fewer)`)];
+  if (c.theoryRate !== null && !Number.isNaN(measured)) {
+    parts.push(`${nameOf(c)}: the cotangent changes by ${signed(c.theoryRate)
+    } decades a layer, going backward, in theory, ${signed(measured)
+    } as measured`);
+  }
+  return parts.join('. ') + '.';
+}
+
 function drawProfile() {
   const statistic = statisticShown();
   const traces = tracesOf(DATA.layers, c => c.cells.map(
-    cell => layerValues(statistic, cell, state.step)), statistic.log);
+    cell => layerValues(statistic, cell, state.step)), statistic.log,
+  theoryShown).concat(theoryTraces());
+  document.getElementById('theory').textContent = theoryNote();
   const layout = layoutOf(
     axisOf('layer', false, {dtick: DATA.layers.length > 12 ? undefined : 1}),
     axisOf(statistic.label, statistic.log, rangeOf(statistic)),
@@ -99,8 +143,12 @@ function drawProfile() {
 // One range for all steps, so that moving the slider moves the lines alone.
 function rangeOf(statistic) {
   if (!statistic.log) return {range: [-0.02, 1.02], tickformat: '.0%'};
-  const margin = 0.04 * (statistic.high - statistic.low) || 0.5;
-  return {range: [statistic.low - margin, statistic.high + margin]};
+  const ranges = shown().map(c => c.ranges[statistic.name]).filter(Boolean);
+  const ends = ranges.length ? ranges : [[statistic.low, statistic.high]];
+  const low = Math.min(...ends.map(range => range[0]));
+  const high = Math.max(...ends.map(range => range[1]));
+  const margin = 0.04 * (high - low) || 0.5;
+  return {range: [low - margin, high + margin]};
 }
 
 function drawHeat() {

@@ -32,6 +32,7 @@ _WEIGHT_STDS = {
   'glorot': 1.0,
   'he': math.sqrt(2),
   'lecun': 1.0,
+  'delta_orthogonal': 1.0,
   'orthogonal': 1.0,
 }
 _BATCH_NORMS = ('batch', 'batch_plain')
@@ -108,7 +109,7 @@ def hidden_weight_std(init: str) -> float:
   """Returns the weight_std of an initializer, in layers of constant width.
 
   Args:
-    init: one of `glorot`, `he`, `lecun`, `orthogonal`.
+    init: one of `jaxdl.layers.initializers.names()`.
 
   Raises:
     ValueError: if the initializer is unknown.
@@ -270,9 +271,10 @@ def _from_variance(
       f'{_LEAST:g} to {_MOST:g}.'
     )
   try:
-    # One that is linear on both sides of 0 needs one integral for all.
+    # Close to a fixed point, and of an activation that is linear on both sides
+    # of 0, one integral is enough for many layers.
     unit = q if _is_homogeneous(found) else 1.0
-    moments = _moments(found, q / unit)
+    moments = _moments(found, float(f'{q / unit:.14g}'))
     spread = math.nan
     if not math.isnan(gap):
       pair = gaussian.pair_moments(found, q, min(max(gap, 0.0), 2.0))

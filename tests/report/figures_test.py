@@ -15,6 +15,15 @@ import numpy as np
 
 from tests import synthetic_record
 
+_STACK = {
+  'model': 'mlp',
+  'activation': 'tanh',
+  'shortcut': 'none',
+  'init': 'lecun',
+  'bias_std': 0.0,
+  'batch_size': 32,
+}
+
 
 def _summary(record):
   return tables.summary(diagnosis.diagnose(record))
@@ -76,6 +85,31 @@ class FiguresTest(parameterized.TestCase):
     )
     self.assertEqual(start.get_yscale(), 'log')
     self.assertEqual(start.get_ylim(), end.get_ylim())
+
+  def test_theory_lies_over_the_first_step(self):
+    cells = [
+      {**_STACK, 'norm': norm, 'clip': clip}
+      for norm in ('none', 'batch', 'layer')
+      for clip in ('none', 'norm:1.0')
+    ]
+    record = synthetic_record.make(cells, ['healthy'] * 6, num_steps=20)
+    record['activation_std'].values[:] = 0.6
+    frame = _summary(record)
+    for draw in (figures.gradient_profile, figures.activation_profile):
+      figure = draw(record, frame)
+      # Lines of 2 panels; of layer norm theory says nothing.
+      count = [len(axes.lines) for axes in figure.axes[:6]]
+      self.assertEqual(count, [4, 4, 2, 2, 2, 2])
+      measured, theory = figure.axes[0].lines[0], figure.axes[0].lines[2]
+      self.assertEqual(measured.get_color(), theory.get_color())
+      self.assertLess(theory.get_linewidth(), measured.get_linewidth())
+      self.assertTrue(theory.is_dashed())
+      self.assertIn('theory, infinite width', _texts(figure))
+    theory = figure.axes[0].lines[2].get_ydata()
+    self.assertAlmostEqual(theory[0], 0.6, delta=1e-6)
+    self.assertNotIn(
+      'theory, infinite width', _texts(figures.training_curves(record, frame))
+    )
 
   def test_what_diverged_leaves_the_panel(self):
     cells = [{'norm': norm} for norm in 'abc']

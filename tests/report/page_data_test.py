@@ -55,6 +55,19 @@ class CollectTest(absltest.TestCase):
     # With a plotting library of 5 MB, a page of less than 10.
     self.assertLess(len(page.to_json(data)), 5e6)
 
+  def test_ends_of_what_is_shown(self):
+    cells = [{'norm': norm} for norm in 'ab']
+    record = synthetic_record.make(cells, ['healthy', 'diverged'])
+    rms = record['cotangent_rms']
+    rms.values[:] = 1e-3
+    rms.values[:, 0, 0] = 1e-5
+    rms.values[1, 5, 0] = 1e30  # Not to scale, as that one diverged.
+    judged = diagnosis.diagnose(record)
+    data = page_data.collect(record, judged, tables.summary(judged))
+    for configuration in data['configurations']:
+      self.assertEqual(configuration['ranges']['cotangent_rms'], [-5, -3])
+      self.assertNotIn('activation_dead', configuration['ranges'])
+
   def test_steps_past_the_last_have_no_value(self):
     record = synthetic_record.make(
       [{'norm': 'a'}, {'norm': 'b'}], ['healthy', 'unmeasured'], num_steps=5

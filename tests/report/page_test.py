@@ -16,6 +16,23 @@ from tests.report import chromium
 
 _MARKUP = '</script><img src=x onerror=console.error("run")>{{data}}<b>"bold"'
 
+# Notes the plot's lines and what is said of theory, at the last and first step.
+_FIRST_STEP = """
+<pre id="notes"></pre>
+<script>
+const notes = [];
+const note = () => notes.push([
+  document.getElementById('profile').data
+    .map(trace => trace.name + (trace.line.dash === '5px,3px' ? '*' : ''))
+    .join(),
+  document.getElementById('theory').textContent].join('|'));
+note();
+document.getElementById('first').click();
+note();
+document.getElementById('notes').textContent = notes.join('\\n');
+</script>
+"""
+
 # Uses the page as a reader would, and notes what it then shows.
 _USE = """
 <pre id="notes"></pre>
@@ -161,6 +178,26 @@ class PageTest(absltest.TestCase):
     self.assertNotEqual(seen['chosen'][3], seen['first'][3])
     self.assertNotEqual(seen['norms'][2], seen['chosen'][2])
     self.assertNotEqual(seen['dark'][4], seen['norms'][4])
+
+  def test_theory_is_drawn_at_the_first_step(self):
+    stack = {'model': 'mlp', 'activation': 'tanh', 'shortcut': 'none'}
+    stack |= {'init': 'lecun', 'bias_std': 0.0, 'batch_size': 32}
+    cells = [{**stack, 'norm': norm} for norm in ('none', 'layer')]
+    record = synthetic_record.make(cells, ['healthy'] * 2, num_steps=5)
+    record['activation_std'].values[:] = 0.6
+    page_html = _render(record)
+    self.assertIn('Theory of infinitely wide layers', page_html)
+    path = self.folder / 'theory.html'
+    used = page_html.replace('</body>', _FIRST_STEP + '</body>')
+    path.write_text(used, encoding='utf-8')
+    document, console = chromium.open_page(path, 'axis.norm=none')
+    self.assertEqual(console, [])
+    notes = re.search('<pre id="notes">(.*?)</pre>', document, re.S)[1]
+    last, first = (line.split('|') for line in notes.splitlines())
+    self.assertEqual(last[0], 'none')
+    self.assertIn('At the first step', last[1])
+    self.assertEqual(first[0], 'none,theory, infinite width*')
+    self.assertRegex(first[1], r'decades a layer, .* in theory, .* as measured')
 
   def test_asks_nothing_of_a_server(self):
     parsed = _Text(self.html)
