@@ -131,6 +131,9 @@ def arithmetic(primitive: str, params: Any, inputs: tuple[Operand, ...]) -> str:
   """
   if not inputs:
     return ''
+  if primitive == 'gather' and not any(x.nonfinite for x in inputs):
+    table, positions = inputs
+    return f'of {positions}, outside of {table} where jax gives nan'
   if any(x.value is None for x in inputs):
     return 'of ' + ' and '.join(map(str, inputs))
   values = [number(x.value) for x in inputs]

@@ -106,9 +106,14 @@ def nonfinite_constants(
 
 def may_fault(operation: Operation) -> bool:
   """Whether it computes: it does not just move numbers, or call others."""
-  return not (
-    operation.primitive.name in _MOVES or spots.inner_graphs(operation)
-  )
+  return not (_moves(operation) or spots.inner_graphs(operation))
+
+
+def _moves(operation: Operation) -> bool:
+  """Whether it makes no number: a lookup fills in NaN where it finds none."""
+  fills = operation.params.get('mode') == lax.GatherScatterMode.FILL_OR_DROP
+  is_lookup = operation.primitive.name == 'gather'
+  return operation.primitive.name in _MOVES and not (is_lookup and fills)
 
 
 def by_flags(
@@ -130,7 +135,7 @@ def by_flags(
   after = functools.reduce(np.maximum, (flags[k] for k in operation.outputs))
   if _reads_constant(operation, constants):
     return np.where(after > 0, after | CONSTANT, 0)
-  if operation.primitive.name in _MOVES:
+  if _moves(operation):
     return np.zeros_like(after)
   return np.where(after > before, after, 0)
 
@@ -143,7 +148,7 @@ def judge(
 ) -> tuple[Array, tuple[Any, ...]]:
   """What an operation did: bits, and where each result is at fault."""
   is_constant = spots.name(operation) in constants
-  moves = operation.primitive.name in _MOVES or is_constant
+  moves = _moves(operation) or is_constant
   reads_constant = _reads_constant(operation, constants) and not is_constant
   inexact = [value for value in values if is_inexact(value)]
   counterfactual = results if moves else _without(operation, values, results)

@@ -70,6 +70,11 @@ _FORWARD = {
     '0.0 / 0.0',
   ),
   'square_root': (jnp.sqrt, [1.0, -1.0], 'sqrt', 'nan', 'sqrt(-1.0)'),
+  'label_out_of_range': (
+    lambda x: jnp.take_along_axis(x, jnp.array([1, 2]), 0), [1.0, 2.0],
+    'gather', 'nan',
+    'of int32[2, 1] in 1..2, outside of float32[2] in 1..2 where jax gives nan',
+  ),
   'all_masked': (
     _attention(jnp.zeros(2, bool)), [1.0, 2.0], 'sub', 'nan', '-inf - -inf',
   ),
