@@ -6,6 +6,7 @@ at rest from the first layer on, wherever theory has a place to rest.
 """
 
 from collections.abc import Sequence
+import functools
 import math
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ Array = np.ndarray
 _SMALL_GAP = 1e-3  # Where correlations go to 1: so near, the map is a line.
 _SHARE_OF_GAP = 0.5  # Of 1 - c_star, where they go to c_star.
 _LEAST_DEPTH_SCALES = 4
+_AT_REST_WITHIN = 1e-9
 
 # Phases by their names, as multiples of the critical weight_std.
 PHASES = {'ordered': 0.8, 'critical': 1.0, 'chaotic': 1.25}
@@ -80,6 +82,9 @@ def case(activation: str, weight_std: float, bias_std: float) -> Case:
   return Case(field, field.q_star or field.q_start, gaps)
 
 
+_critical = functools.lru_cache(theory.critical_weight_std)
+
+
 def own_bias_std(activation: str) -> float:
   """Returns a bias_std at which an activation has a critical weight_std.
 
@@ -94,7 +99,7 @@ def own_bias_std(activation: str) -> float:
   theory.moments(activation, 1.0)  # Refused here, rather than for each bias.
   for bias_std in _BIAS_STDS:
     try:
-      theory.critical_weight_std(activation, bias_std)
+      _critical(activation, bias_std)
     except ValueError:
       continue
     return bias_std
@@ -115,7 +120,7 @@ def weight_std(activation: str, phase: str, bias_std: float) -> float:
   """
   multiple = choice.choose('phase', phase, PHASES)
   try:
-    return multiple * theory.critical_weight_std(activation, bias_std)
+    return multiple * _critical(activation, bias_std)
   except ValueError as error:
     raise ValueError(
       f'{error} Give weight_std as a number, or another bias_std.'
@@ -208,9 +213,9 @@ def _profile(one: Case, depth: int) -> tuple[Array, Array, Array]:
     q = variance[-1]
     variance.append(float(one.field.length_map(q)))
     rest, start = gap[-1]
-    gap.append(
-      (rest and one.field.gap_map(rest, q), one.field.gap_map(start, q))
-    )
+    if rest and abs(variance[-1] - q) > _AT_REST_WITHIN * q:
+      rest = one.field.gap_map(rest, q)
+    gap.append((rest, one.field.gap_map(start, q)))
   chi = one.field.chi(np.array(variance[:-1]))
   gradient = np.append(np.cumprod(chi[::-1])[::-1], 1.0)
   return np.array(variance), gradient, np.array(gap)
