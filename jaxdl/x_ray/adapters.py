@@ -128,7 +128,7 @@ def _adapt(
     skip: the first steps of a path that are no part of a parameter's name.
   """
   leaves, structure = jax.tree_util.tree_flatten_with_path(tree)
-  arrays = {i: x for i, (_, x) in enumerate(leaves) if hasattr(x, 'dtype')}
+  arrays = {i: x for i, (_, x) in enumerate(leaves) if _is_array(x)}
   trained = [
     i
     for i, x in arrays.items()
@@ -149,6 +149,11 @@ def _adapt(
     tuple(_name(leaves[i][0][skip:]) for i in trained),
     loss,
   )
+
+
+def _is_array(x: Any) -> bool:
+  """Whether it is one; a Linen module may have a `dtype` too."""
+  return hasattr(x, 'dtype') and hasattr(x, 'shape')
 
 
 def _is_inexact(x: Any) -> bool:

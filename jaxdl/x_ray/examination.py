@@ -14,6 +14,7 @@ from jaxdl.tracing import sites
 from jaxdl.tracing import statistics
 from jaxdl.x_ray import adapters
 from jaxdl.x_ray import naming
+from jaxdl.x_ray import optimizer_state
 from jaxdl.x_ray.inspection import facts
 from jaxdl.x_ray.inspection import representation
 from jaxdl.x_ray.inspection import structure
@@ -113,8 +114,11 @@ def examine(
   Args:
     subject: what `subject` returned.
     optimizer: whose updates are measured; None measures none.
-    opt_state: its state; by default that of a first step.
+    opt_state: its state, of the user's model; that of a first step by default.
   """
+  if optimizer is not None and opt_state is not None:
+    params = subject.adapted.params
+    opt_state = optimizer_state.of(optimizer, opt_state, params)
   measured = jax.jit(measuring(subject, optimizer))(
     subject.adapted.params, arrays(subject.adapted, subject.args), opt_state
   )

@@ -41,5 +41,23 @@ def of(
   return jax.tree.unflatten(structure, found)
 
 
+def check(optimizer: Any) -> None:
+  """Refuses what is no optimizer of optax.
+
+  Args:
+    optimizer: what was given for one; None stands for none.
+
+  Raises:
+    TypeError: if it has no `init` and `update`.
+  """
+  is_optax = hasattr(optimizer, 'init') and hasattr(optimizer, 'update')
+  if optimizer is not None and not is_optax:
+    raise TypeError(
+      f'optimizer is of type {type(optimizer).__name__}; give one of optax, '
+      'such as optax.adam(1e-3): an nnx.Optimizer keeps it as tx, and its '
+      'opt_state goes beside it'
+    )
+
+
 def _shown(shapes: Sequence[tuple[int, ...]]) -> str:
   return ', '.join(map(str, shapes[:3])) + (', ...' if len(shapes) > 3 else '')

@@ -15,6 +15,7 @@ from jaxdl.x_ray import diagnosis
 from jaxdl.x_ray import examination as examination_lib
 from jaxdl.x_ray import formatting
 from jaxdl.x_ray import lines as lines_lib
+from jaxdl.x_ray import optimizer_state
 from jaxdl.x_ray import results
 from jaxdl.x_ray import table
 import optax
@@ -46,12 +47,14 @@ def xray(
     *args: further arguments of the loss: the batch, keys.
     has_aux: whether the loss returns auxiliary data.
     optimizer: whose update is measured beside the parameters.
-    opt_state: its state, of the model's parameters; that of a first step by
-      default.
+    opt_state: its state, as `optimizer.init` made it of the model, or as
+      `nnx.Optimizer` keeps it; that of a first step by default.
 
   Raises:
-    TypeError: if the loss is no real scalar, or the model has no parameters.
+    TypeError: if the loss is no real scalar, the model has no parameters, or
+      the optimizer's state is another model's.
   """
+  optimizer_state.check(optimizer)
   subject = examination_lib.subject(loss_fn, model, args, has_aux)
   examined = examination_lib.examine(subject, optimizer, opt_state)
   return Report(subject, examined, optimizer)

@@ -86,11 +86,13 @@ def watch(
     the end of the process by itself.
 
   Raises:
-    TypeError: if the loss is no real scalar, or the model has no parameters.
+    TypeError: if the loss is no real scalar, the model has no parameters, or
+      the optimizer is none of optax.
     ValueError: if a number is out of range, or a folder can't be written to.
   """
   if operator.index(every) < 1:
     raise ValueError(f'every is {every}; give 1 step or more')
+  optimizer_state.check(optimizer)
   subject = examination_lib.subject(loss_fn, model, args, has_aux)
   sinks: list[_Sink] = []
   if jax.process_index() == 0:  # All measure the same.

@@ -143,6 +143,7 @@ class AdaptTest(parameterized.TestCase):
     ('loss', None, {'w': jnp.ones(3)}, 'the loss is None'),
     ('no_parameters', jnp.sum, {'w': jnp.arange(3)}, 'no parameters'),
     ('no_model', jnp.sum, None, 'the model is None'),
+    ('linen', jnp.sum, nn.Dense(3, dtype=jnp.float16), 'of type Dense.*no par'),
   )
   def test_refuses(self, loss, model, message):
     with self.assertRaisesRegex(TypeError, message):

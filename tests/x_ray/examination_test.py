@@ -93,6 +93,20 @@ class ExamineTest(parameterized.TestCase):
     self.assertEqual(found['unused'].gradient_zero, 1)
     self.assertTrue(np.isnan(_examined().parameters[0].update_ratio))
 
+  def test_updates_by_the_state_of_the_users_model(self):
+    optimizer = optax.sgd(0.5, momentum=1.0)
+    params = _params()
+    grads = jax.grad(_loss)(params, _X)
+    _, state = optimizer.update(grads, optimizer.init(params), params)
+    first, second = (
+      _examined(optimizer=optimizer, opt_state=s).parameters
+      for s in (None, state)
+    )
+    for before, after in zip(first, second, strict=True):
+      np.testing.assert_allclose(
+        after.update_ratio, 2 * before.update_ratio, rtol=1e-5
+      )
+
   def test_a_module_knows_its_parameters(self):
     examined = _examined()
     names = {

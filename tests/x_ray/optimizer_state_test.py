@@ -64,6 +64,14 @@ class OfTest(parameterized.TestCase):
       ):
         optimizer_state.of(optimizer, state, (jnp.ones(size),))
 
+  def test_refuses_what_is_no_optimizer(self):
+    optimizer_state.check(None)
+    optimizer_state.check(optax.sgd(0.1))
+    linear = nnx.Linear(3, 2, rngs=nnx.Rngs(0))
+    of_nnx = nnx.Optimizer(linear, optax.sgd(0.1), wrt=nnx.Param)
+    with self.assertRaisesRegex(TypeError, 'of type Optimizer; give one of op'):
+      optimizer_state.check(of_nnx)
+
 
 if __name__ == '__main__':
   absltest.main()
