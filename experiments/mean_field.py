@@ -7,7 +7,7 @@ by which a layer multiplies a squared gradient, and that by which two inputs
 approach the correlation that all tend to.
 
   ./run.sh mean_field
-  ./run.sh mean_field --activation=tanh --weight_std=1,critical,2 --bias_std=0
+  ./run.sh mean_field --activation=tanh --weight_std=0.9,critical,2 --bias_std=0
   ./run.sh mean_field --activation=gelu,elu --weight_std=critical --bias_std=1
   ./run.sh mean_field --width=300 --depth=100
 
@@ -92,10 +92,13 @@ def _cases() -> dict[str, list[Any]]:
       bias_stds = [mean_field.own_bias_std(activation)]
     else:
       bias_stds = list_flags.numbers(_BIAS_STD, float)
-    found[activation] = [
-      mean_field.case(activation, _weight_std(activation, text, std), std)
-      for std in bias_stds
+    stds = [
+      (_weight_std(activation, text, bias_std), bias_std)
+      for bias_std in bias_stds
       for text in _WEIGHT_STD.value
+    ]
+    found[activation] = [  # Once, where a number is that of a phase.
+      mean_field.case(activation, *pair) for pair in dict.fromkeys(stds)
     ]
   return found
 

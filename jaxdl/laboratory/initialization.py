@@ -116,11 +116,13 @@ def _measure_one(
 ) -> _Measured:
   """Measures a network whose params, of unit deviations, are scaled first."""
   weight_std, bias_std = stds
-  params = jax.tree.map(
-    lambda dense: linear.DenseParams(weight_std * dense.w, bias_std * dense.b),
-    params,
-    is_leaf=lambda node: isinstance(node, linear.DenseParams),
+  is_dense = lambda node: isinstance(node, linear.DenseParams)
+  scaled = lambda node: (  # What prelu learns is left as it is.
+    linear.DenseParams(weight_std * node.w, bias_std * node.b)
+    if is_dense(node)
+    else node
   )
+  params = jax.tree.map(scaled, params, is_leaf=is_dense)
   # By the inputs: the gradients by the weights aren't asked for.
   loss = lambda x: jnp.sum(network.apply(params, state, x)[0])
   _, _, profile = tracing.probe(loss, taps=_taps)(x)

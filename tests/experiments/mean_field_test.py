@@ -17,7 +17,7 @@ class MeanFieldTest(study.Study):
   def test_measures_compares_and_writes(self):
     done = self.run_study(
       '--activation=erf,relu',
-      '--weight_std=critical,1.2',
+      '--weight_std=critical,1.2,1.20',
       '--width=40',
       '--depth=4',
       '--num_seeds=4',

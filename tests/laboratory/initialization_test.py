@@ -11,6 +11,7 @@ from jaxdl import models
 from jaxdl.laboratory import initialization
 from jaxdl.layers import initializers
 import numpy as np
+import xarray as xr
 
 _WEIGHT_STDS, _BIAS_STDS = (0.8, 1.5), (0.3, 0.0)
 _SIZES = {'width': 12, 'depth': 4, 'num_seeds': 3}
@@ -66,6 +67,14 @@ class MeasureTest(parameterized.TestCase):
       rtol=2e-5,
       atol=1e-7,
     )
+
+  def test_learned_slopes_are_not_scaled(self):
+    both = (
+      initialization.measure(name, _WEIGHT_STDS, _BIAS_STDS, _INPUTS, **_SIZES)
+      for name in ('prelu:0.3', 'leaky_relu:0.3')
+    )
+    learned, fixed = (found.drop_vars('activation') for found in both)
+    xr.testing.assert_allclose(learned, fixed, rtol=1e-5)
 
   def test_labels(self):
     found = _measured()
