@@ -10,6 +10,7 @@ from jaxdl.x_ray import finding as finding_lib
 from jaxdl.x_ray import formatting
 from jaxdl.x_ray import lines as lines_lib
 from jaxdl.x_ray import results
+from jaxdl.x_ray.diagnosis import path
 
 Finding = finding_lib.Finding
 
@@ -88,7 +89,7 @@ def health(examination: results.Examination) -> tuple[str, ...]:
     _decades([line for line in values if line.is_cut]),
     _forward(values),
     _shares(values),
-    _gradients(examination.parameters),
+    _gradients(examination),
     _updates(lines),
   ]
   return tuple(filter(None, sentences))
@@ -172,7 +173,7 @@ def _forward(values: Sequence[lines_lib.Line]) -> str:
 def _shares(values: Sequence[lines_lib.Line]) -> str:
   parts = []
   for name, what in (('dead', 'of the units dead'), ('saturated', 'saturated')):
-    shares = [(getattr(line, name), line.name) for line in values]
+    shares = [(getattr(x, name), x.name) for x in values if x.activation]
     known = [(x, where) for x, where in shares if not math.isnan(x)]
     share, where = max(known, default=(0.0, ''))
     if share > 0:
@@ -182,12 +183,20 @@ def _shares(values: Sequence[lines_lib.Line]) -> str:
   return f'Activations: {", ".join(parts)}.' if parts else ''
 
 
-def _gradients(parameters: Sequence[results.Parameter]) -> str:
+def _gradients(examination: results.Examination) -> str:
+  parameters = examination.parameters
   zero = sum(p.gradient_zero == 1 for p in parameters)
   nonfinite = sum(p.gradient_nonfinite > 0 for p in parameters)
   total = formatting.count(len(parameters), 'parameter array')
   if not zero and not nonfinite:
     return f'Gradients: finite, and not all zero, in each of {total}.'
+  waited_for = path.starting_at_zero(examination)
+  if waited_for and not nonfinite:
+    return (
+      f'Gradients: of {total}, {zero} without any as long as '
+      f'{waited_for[0].name} is zero. Train for a step, and look again: this '
+      'X-ray can tell little of what comes before it.'
+    )
   return (
     f'Gradients: of {total}, {zero} without any and {nonfinite} with one that '
     'is not finite.'

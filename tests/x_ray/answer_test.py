@@ -14,23 +14,23 @@ _VANISHING = finding.Finding(
 _MARKUP = finding.Finding('dead_<u>', '<b>', '`<i>` & "quotes"', ('<script>',))
 
 
-def _loss(params, x):
+def _loss(params, x, target):
   with jax.named_scope('dense'):
     y = x @ params['w']
   with jax.named_scope('relu'):
     y = jax.nn.relu(y)
   with jax.named_scope('head'):
-    return jnp.mean((y @ params['v']) ** 2)
+    return jnp.mean((y @ params['v'] - target) ** 2)
 
 
-def _examined():
+def _examined(readout=1.0, target=0.0):
   params = {
     'w': jnp.asarray([[1.0, -1.0, 0.5]]),
-    'v': jnp.ones((3, 1)),
+    'v': jnp.full((3, 1), readout),
     'unused': jnp.ones(2),
   }
   x = jnp.asarray([[1.0], [2.0]])
-  subject = examination.subject(_loss, params, (x,), False)
+  subject = examination.subject(_loss, params, (x, target), False)
   return examination.examine(subject, optimizer=optax.sgd(0.1))
 
 
@@ -68,6 +68,12 @@ class DiagnosisTest(absltest.TestCase):
     self.assertIn('1 without any and 0 with one that is not finite', text)
     self.assertIn('optimizer moves the parameters by', text)
     self.assertRegex(text, r'\(relu\), 0\.4 decades apart')
+
+  def test_a_readout_that_starts_at_zero_is_told(self):
+    examined = _examined(readout=0.0, target=1.0)
+    text = answer.Diagnosis(examined, []).to_text(width=200)
+    self.assertIn('2 without any as long as v is zero', text)
+    self.assertIn('33% of the units dead (relu)', text)
 
   def test_html_escapes_all(self):
     text = answer.to_html(answer.Diagnosis(self.examined, [_MARKUP]))

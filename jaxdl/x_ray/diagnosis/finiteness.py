@@ -8,7 +8,7 @@ from jaxdl.x_ray.diagnosis.thresholds import Thresholds
 from jaxdl.x_ray.results import Examination
 
 _HUNT = (
-  '`jaxdl.tracing.first_nonfinite(loss_fn)(model, *batch)` names the operation '
+  '`jaxdl.xray(loss_fn, model, *batch).first_nonfinite()` names the operation '
   'that made it, its line and what went in'
 )
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from jaxdl import evidence
 from jaxdl.x_ray.results import Examination
+from jaxdl.x_ray.results import Parameter
 from jaxdl.x_ray.results import Row
 import numpy as np
 
@@ -173,6 +174,19 @@ def log10(values: Sequence[float]) -> Array:
     return np.log10(np.asarray(values, float))
 
 
+def starting_at_zero(examination: Examination) -> list[Parameter]:
+  """The kernels that are zero and about to leave it.
+
+  Args:
+    examination: what was measured.
+  """
+  return [
+    p
+    for p in examination.parameters
+    if p.norm == 0 and p.gradient_norm > 0 and len(p.shape) > 1
+  ]
+
+
 def waits_for_a_step(examination: Examination) -> bool:
   """Whether a layer starts at zero and is about to leave it.
 
@@ -182,10 +196,7 @@ def waits_for_a_step(examination: Examination) -> bool:
   Args:
     examination: what was measured.
   """
-  return any(
-    p.norm == 0 and p.gradient_norm > 0 and len(p.shape) > 1
-    for p in examination.parameters
-  )
+  return bool(starting_at_zero(examination))
 
 
 def first_use(examination: Examination, parameter: int) -> int:
