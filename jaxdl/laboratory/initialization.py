@@ -27,7 +27,7 @@ import xarray as xr
 Array = np.ndarray
 
 _FIRST, _OTHERS = 'stem/dense', 'hidden/layer/dense'
-_COPIES = 4  # Of its parameters, as memory that measuring a network takes.
+_COPIES = 8  # Of its parameters, as memory that measuring a network takes.
 _MEMORY_SHARE = 0.5
 
 
@@ -77,7 +77,8 @@ def measure(
 
   Raises:
     ValueError: if the activation or a size is refused, lists differ in length,
-      or what is measured leaves the range of float32.
+      a network does not fit the memory, or what is measured leaves the range of
+      float32.
   """
   inputs = np.asarray(inputs, np.float32)
   _check(weight_std, bias_std, inputs, width, depth)
@@ -156,12 +157,23 @@ def _gaps(x: jax.Array) -> jax.Array:
 
 
 def _batch_size(num_seeds: int, parameter_bytes: int) -> int:
-  """Returns how many seeds go through the program at a time."""
+  """Returns how many seeds go through the program at a time.
+
+  Raises:
+    ValueError: if not even one fits the memory.
+  """
   device = jax.devices()[0]
+  available = sweep.available_memory(device)
+  need = _COPIES * parameter_bytes
+  if need > available:
+    raise ValueError(
+      f'A network of {parameter_bytes / 2**30:.3g} GiB takes about '
+      f'{need / 2**30:.3g} GiB while it is measured, and {device.platform} has '
+      f'{available / 2**30:.3g} GiB left; choose less width or depth.'
+    )
   if device.platform == 'cpu':
     return 1
-  available = _MEMORY_SHARE * sweep.available_memory(device)
-  return int(np.clip(available // (_COPIES * parameter_bytes), 1, num_seeds))
+  return int(np.clip(_MEMORY_SHARE * available // need, 1, num_seeds))
 
 
 def _check(

@@ -97,6 +97,7 @@ class MeasureTest(parameterized.TestCase):
   @parameterized.parameters(
     ({'depth': 1}, 'depth must be at least 2, got 1'),
     ({'width': 0}, 'width must be at least 1, got 0'),
+    ({'width': 10**7}, r'1.49e\+06 GiB takes .* choose less width or depth'),
     ({'num_seeds': 0}, 'num_seeds must be at least 1, got 0'),
     ({'inputs': _INPUTS[:, :1]}, r'two inputs at least; got .*\(2, 1, 5\)'),
     ({'bias_std': (0.0,)}, 'There are 2 weight_std, 1 bias_std and 2 sets'),
