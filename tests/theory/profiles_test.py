@@ -101,7 +101,6 @@ class OfNetworksTest(parameterized.TestCase):
 
   @parameterized.parameters(
     # Predicted rate of the cotangent, in decades a layer, going backward.
-    (0.0100, 'tanh', 'none', 'none', 1.5, 0.2, 1),
     (-0.6283, 'sigmoid', 'none', 'none', 1.0, 0.1, 1),
     (0.0912, 'relu', 'batch', 'none', 0.6, 0.0, 32),
     (0.0476, 'relu', 'none', 'identity:0.5', 1.4, 0.1, 1),
