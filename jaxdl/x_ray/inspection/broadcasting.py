@@ -7,6 +7,7 @@ all labels, whose mean is a loss, and a wrong one.
 from typing import NamedTuple
 
 from jaxdl.tracing.jaxpr import Graph
+from jaxdl.tracing.jaxpr import Operation
 from jaxdl.x_ray.inspection import facts
 
 _COMBINING = frozenset(
@@ -23,6 +24,9 @@ _SAME_SHAPE = _COMBINING | {
   'stop_gradient',
   'copy',
 }
+# These give a matrix of the same shape, and no longer of the same pairs.
+_MIXING = frozenset({'dot_general', 'transpose', 'sort', 'cumsum'})
+_COLUMNS = frozenset({'column', 'made column'})
 _PARAMETER, _DATA = 1, 2
 
 
@@ -48,9 +52,14 @@ def find(
   """Finds vectors that are combined with columns, on the way to the loss.
 
   One is of shape `[batch, 1]` from where it was computed, the other `[batch]`
-  and made a row to fit it. A column that was made of a vector on purpose,
-  `x[:, None]`, does not count: that is how one asks for all pairs. One of them
-  depends on the parameters, both on the data.
+  and made a row to fit it. One of them depends on the parameters, both on the
+  data.
+
+  A column that was made of a vector on purpose, `x[:, None]`, is how one asks
+  for all pairs. It counts only where predictions meet labels, which don't
+  depend on the parameters, NumPy made the row unasked, and nothing but the mean
+  or sum over all pairs is left of them; and in no loss that pairs predictions
+  with each other, such as a distance of two samples.
 
   Args:
     graph: the flattened jaxpr of a loss.
@@ -58,6 +67,7 @@ def find(
     origin: what `first_layer.origins` returned.
   """
   found = []
+  compares = False
   for place in facts.places(graph):
     operation, avals = place.operation, place.graph.avals
     if operation.primitive.name not in _COMBINING:
@@ -66,27 +76,76 @@ def find(
     if len(shape) != 2 or shape[0] != shape[1] or shape[0] < 2:
       continue
     atoms = [a for a in operation.inputs if isinstance(a, int)]
-    kinds = [origin.get(key, 0) for key in atoms]
-    forms = [_form(key, makers, place.graph) for key in atoms]
-    both_data = [
-      form for form, kind in zip(forms, kinds, strict=True) if kind & _DATA
-    ]
-    if {'column', 'row'} <= set(both_data) and any(
-      k & _PARAMETER for k in kinds
-    ):
-      found.append(
-        Broadcast(
-          operation.primitive.name,
-          shape[0],
-          '/'.join(place.path),
-          operation.source,
-        )
+    kinds = {
+      _form(key, makers, place.graph): origin.get(key, 0)
+      for key in atoms
+      if origin.get(key, 0) & _DATA
+    }
+    is_either = any(origin.get(key, 0) & _PARAMETER for key in atoms)
+    is_native = {'column', 'row'} <= kinds.keys() and is_either
+    is_pair = 'row' in kinds and not _COLUMNS.isdisjoint(kinds)
+    compares |= is_pair and all(k & _PARAMETER for k in kinds.values())
+    if is_native or _is_unasked(place, kinds, makers):
+      broadcast = Broadcast(
+        operation.primitive.name,
+        shape[0],
+        '/'.join(place.path),
+        operation.source,
       )
-  return tuple(found)
+      found.append((broadcast, is_native))
+  # Whose predictions meet each other means all pairs: a distance of samples.
+  return tuple(b for b, is_native in found if is_native or not compares)
+
+
+def _is_unasked(
+  place: facts.Place, kinds: dict[str, int], makers: facts.Makers
+) -> bool:
+  """Whether a column made on purpose meets a vector by mistake."""
+  if not {'made column', 'row'} <= kinds.keys():
+    return False
+  is_labelled = (kinds['made column'] ^ kinds['row']) & _PARAMETER
+  operation = place.operation
+  rows = [
+    key
+    for key in operation.inputs
+    if isinstance(key, int) and _form(key, makers, place.graph) == 'row'
+  ]
+  by = [_row_maker(key, makers) for key in rows]
+  is_implicit = all(
+    maker.instructions == operation.instructions for maker in by
+  )
+  return bool(is_labelled) and is_implicit and _is_summed(place)
+
+
+def _row_maker(key: int, makers: facts.Makers) -> Operation:
+  """What made a vector a row: the first of the operations that widen it."""
+  place = makers.place(key)
+  assert place is not None
+  source = place.operation.inputs[0]
+  if isinstance(source, int) and place.graph.avals[source].ndim == 2:
+    return _row_maker(source, makers)
+  return place.operation
+
+
+def _is_summed(place: facts.Place) -> bool:
+  """Whether all that is made of a matrix is a sum over both of its axes."""
+  shape = place.graph.avals[place.operation.outputs[0]].shape
+  pairs = set(place.operation.outputs)
+  for operation in place.graph.operations:
+    if pairs.isdisjoint(a for a in operation.inputs if isinstance(a, int)):
+      continue
+    name = operation.primitive.name
+    if name == 'reduce_sum' and set(operation.params['axes']) == {0, 1}:
+      continue
+    shapes = [place.graph.avals[key].shape for key in operation.outputs]
+    if name in _MIXING or any(other != shape for other in shapes):
+      return False
+    pairs.update(operation.outputs)
+  return pairs.isdisjoint(a for a in place.graph.outputs if isinstance(a, int))
 
 
 def _form(key: int, makers: facts.Makers, graph: Graph) -> str:
-  """Whether an operand is a column, a vector made a row, or neither."""
+  """Whether it is a column, a 'made column', a vector made a row, or none."""
   shape = graph.avals[key].shape
   place = makers.place(key)
   if place is not None and place.operation.primitive.name == 'broadcast_in_dim':
@@ -97,6 +156,8 @@ def _form(key: int, makers: facts.Makers, graph: Graph) -> str:
     given = place.graph.avals[source].shape
     if len(given) == 1 and dimensions == (1,) and given[0] > 1:
       return 'row'
+    if len(given) == 1 and shape[0] > 1 and shape[1] == 1:
+      return 'made column'
     if len(given) == 2 and given[0] > 1 and given[1] == 1:
       return _form(source, makers, place.graph)
     if len(given) == 2 and given[0] == 1 and given[1] > 1:
@@ -104,7 +165,7 @@ def _form(key: int, makers: facts.Makers, graph: Graph) -> str:
     return ''
   if len(shape) != 2 or shape[0] < 2 or shape[1] != 1:
     return ''
-  return 'column' if _is_native(key, makers, graph) else ''
+  return 'column' if _is_native(key, makers, graph) else 'made column'
 
 
 def _is_native(key: int, makers: facts.Makers, graph: Graph) -> bool:

@@ -164,11 +164,27 @@ class ShapeBroadcastTest(parameterized.TestCase):
     ('labels_with_axis', lambda p, y, column: (p[:, 0] - column) ** 2, True),
     ('both_without', lambda p, y, column: (p[:, 0] - y) ** 2, False),
     ('both_with', lambda p, y, column: (p - column) ** 2, False),
+    ('axis_of_labels', lambda p, y, column: (p[:, 0] - y[:, None]) ** 2, True),
+    ('axis_of_p', lambda p, y, column: jnp.abs(p[:, 0][:, None] - y), True),
     (
       'all_pairs_on_purpose',
       lambda p, y, column: (p[:, 0][:, None] - y[None]) ** 2,
       False,
     ),
+    (
+      'nearest_label',
+      lambda p, y, column: jnp.min((p[:, 0] - y[:, None]) ** 2, axis=0),
+      False,
+    ),
+    (
+      'distance_of_samples',
+      lambda p, y, column: (
+        jnp.mean(abs(p[:, 0] - y[:, None]))
+        - jnp.mean(abs(p[:, 0] - p[:, 0][:, None])) / 2
+      ),
+      False,
+    ),
+    ('ranks', lambda p, y, column: abs(p[:, 0] - p[:, 0][:, None]), False),
   )
   def test_shapes(self, error, is_wrong):
     def loss(params, x, y, column):
