@@ -7,6 +7,7 @@ looked up in them, be it at positions that are written in the code.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+import itertools
 import math
 from typing import Any
 
@@ -35,9 +36,25 @@ def uses(
     Positions by path, in the order of their first use. The path of a use that
     lies in no scope is `()`.
   """
-  found: dict[Path, dict[int, None]] = {}
-  _collect(graph, (), _origins(graph, parameters), found)
+  found = first_uses(graph, parameters)
   return {path: tuple(used) for path, used in found.items()}
+
+
+def first_uses(
+  graph: Graph, parameters: Sequence[int]
+) -> dict[Path, dict[int, int]]:
+  """Finds where the parameters of each scope are used first; see `uses`.
+
+  Args:
+    graph: the flattened jaxpr of a loss.
+    parameters: positions of the inputs that are parameters.
+
+  Returns:
+    By path, and by position, the key of the value that is made there.
+  """
+  found: dict[Path, dict[int, int]] = {}
+  _collect(graph, (), _origins(graph, parameters), found)
+  return found
 
 
 def used_in_no_scope(graph: Graph, parameters: Sequence[int]) -> set[int]:
@@ -72,7 +89,7 @@ def _collect(
   graph: Graph,
   prefix: Path,
   given: Mapping[int, _Origin],
-  found: dict[Path, dict[int, None]],
+  found: dict[Path, dict[int, int]],
   made_outside: set[int] | None = None,
 ) -> None:
   """Walks one level.
@@ -105,8 +122,8 @@ def _collect(
         mixed = inputs[num_consts:][:num_carry]
       used = [sorted(origin) for origin in mixed if origin]
       here = found.setdefault(prefix + operation.path, {}) if used else {}
-      for origin in used:
-        here.update(dict.fromkeys(origin))
+      for position in itertools.chain(*used):
+        here.setdefault(position, operation.outputs[0])
       if used and made_outside is not None and not prefix + operation.path:
         made_outside.update(operation.outputs)
     origins.update(dict.fromkeys(operation.outputs, made))

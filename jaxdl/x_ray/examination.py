@@ -15,6 +15,7 @@ from jaxdl.tracing import statistics
 from jaxdl.x_ray import adapters
 from jaxdl.x_ray import naming
 from jaxdl.x_ray import optimizer_state
+from jaxdl.x_ray import usage
 from jaxdl.x_ray.inspection import facts
 from jaxdl.x_ray.inspection import representation
 from jaxdl.x_ray.inspection import structure
@@ -208,11 +209,13 @@ def reader(subject: Subject) -> Callable[[Measured], Examination]:
   adapted = subject.adapted
   graph = subject.traced.graph
   parameters = range(len(adapted.params))
-  uses = parameters_lib.uses(graph, parameters)
+  uses = parameters_lib.first_uses(graph, parameters)
   scopes = [path for site in subject.traced.sites for path in site.paths]
   names = naming.Naming(uses, adapted.names, scopes)
   if not jaxpr.has_scopes(graph):
-    uses = parameters_lib.uses(jaxpr.with_lines_as_scopes(graph), parameters)
+    uses = parameters_lib.first_uses(
+      jaxpr.with_lines_as_scopes(graph), parameters
+    )
   hidden = {
     names.module(scope): _WHY_HIDDEN[primitive]
     for scope, primitive in sites.hidden(graph).items()
@@ -250,8 +253,8 @@ def _of_interest(
 
   Such are the moving averages that a normalization keeps.
   """
-  uses = parameters_lib.uses(traced.graph, range(num_parameters))
-  return tuple(s for s in traced.sites if s.is_live or _used(s, uses))
+  uses = parameters_lib.first_uses(traced.graph, range(num_parameters))
+  return tuple(s for s in traced.sites if s.is_live or usage.of_site(s, uses))
 
 
 def _inputs(
@@ -325,10 +328,11 @@ def _rows(
   subject: Subject,
   profile: Mapping[str, probing.Signal],
   names: naming.Naming,
-  uses: Mapping[Any, Sequence[int]],
+  uses: usage.Uses,
 ) -> Iterator[Row]:
   """One row for each value and each iteration of the scans around it."""
   found, gated = subject.traced.sites, subject.structure.gated
+  before = usage.before_activations(found, uses)
   times: dict[str, int] = {}
   modules = {}
   for site in found:
@@ -345,11 +349,12 @@ def _rows(
       site.activation,
       site.source,
       site.is_cut,
-      _used(site, uses),
+      usage.of_site(site, uses),
       signal.forward['value'],
       signal.backward,
       signal.forward['representation'],
       not gated.isdisjoint(scan.key for scan in site.scans),
+      before.get(site.key, ()),
     )
 
 
@@ -367,14 +372,6 @@ def _in_order(
     steps = range(scan.length)
     for i in reversed(steps) if scan.reverse else steps:
       yield from ((site, (i, *rest)) for site, rest in inner)
-
-
-def _used(
-  site: sites.Site, uses: Mapping[Any, Sequence[int]]
-) -> tuple[int, ...]:
-  """Parameters used in the scopes that a value leaves, not below them."""
-  found = (uses.get(tuple(path.split('/')), ()) for path in site.paths)
-  return tuple(dict.fromkeys(itertools.chain(*found)))
 
 
 def _check_scalar(traced: probing.Traced, has_aux: bool) -> None:

@@ -5,7 +5,7 @@ are used in it: a library may open scopes by other names (a class, a method, the
 function of a scan) around a module, or between one and the next.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 import itertools
 import os
 import re
@@ -32,7 +32,7 @@ class Naming:
 
   def __init__(
     self,
-    uses: Mapping[Path, Sequence[int]],
+    uses: Mapping[Path, Collection[int]],
     parameters: Sequence[str],
     scopes: Iterable[str] | None = None,
   ):

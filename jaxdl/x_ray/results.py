@@ -25,6 +25,8 @@ class Row(NamedTuple):
     backward: of the loss's derivative with respect to it.
     representation: what it still tells apart.
     is_gated: whether it is a step in time of a recurrence with gates.
+    before: of an activation function within a module, positions of those that
+      the module uses before it, and behind the activation before that.
   """
 
   name: str
@@ -39,6 +41,7 @@ class Row(NamedTuple):
   backward: statistics.Backward
   representation: representation.Representation
   is_gated: bool = False
+  before: tuple[int, ...] = ()
 
 
 class Parameter(NamedTuple):

@@ -1,6 +1,7 @@
 """The main path of a model: the layers through which everything passes."""
 
 from collections.abc import Sequence
+import itertools
 import math
 import re
 from typing import NamedTuple
@@ -95,12 +96,14 @@ def kernels(examination: Examination) -> list[dict[int, tuple[int, ...]]]:
     known = lengths.get(scanned, (0,) * len(at))
     lengths[scanned] = tuple(map(max, known, (i + 1 for i in at)))
   found = []
+  taken = set(itertools.chain(*(row.before for row in examination.rows)))
   for row in examination.rows:
+    own = [i for i in row.parameters if i not in taken]
     shapes = {
       i: _unstacked(
         examination.parameters[i].shape, lengths[_scanned(row.name)[0]]
       )
-      for i in row.parameters
+      for i in (*own, *row.before)
     }
     found.append({i: s for i, s in shapes.items() if len(s) > 1})
   return found

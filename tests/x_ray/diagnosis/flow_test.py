@@ -1,5 +1,6 @@
 """Tests for `flow.py`, `path.py` and `gain.py` of `diagnosis/`."""
 
+import contextlib
 import math
 
 from absl.testing import absltest
@@ -105,10 +106,15 @@ class RuleTest(parameterized.TestCase):
     self.assertEqual((found.verdict, found.where), ('vanishing', 'cell[19]'))
     self.assertIn('orthogonal', ' '.join(found.remedies))
 
-  def test_layers_in_a_loop_without_a_scope(self):
+  @parameterized.named_parameters(
+    ('without_a_scope', contextlib.nullcontext, ''),
+    ('in_one_scope', lambda: jax.named_scope('net'), 'net/tanh#5'),
+  )
+  def test_layers_in_a_loop(self, scope, where):
     def loss(params, x):
-      for p in params:
-        x = jnp.tanh(x @ p['kernel'] + p['bias'])
+      with scope():
+        for p in params:
+          x = jnp.tanh(x @ p['kernel'] + p['bias'])
       return jnp.mean(x**2)
 
     params = [
@@ -118,6 +124,7 @@ class RuleTest(parameterized.TestCase):
     (found,) = flow.rule(examined, _LIMITS)
     self.assertEqual(found.verdict, 'vanishing')
     self.assertIn('over 5 layers', found.evidence)
+    self.assertIn(where, found.where)
     self.assertIn('gain 5/3', found.remedies[0])
 
   def test_what_a_gate_forgets_is_no_fault(self):
