@@ -50,8 +50,13 @@ def orthogonal(gain: base.Scalar = 1.0) -> Initializer:
   def init(key, shape, dtype=None):
     dtype = jnp.result_type(dtype or float)
     # There is no QR decomposition in half precision.
-    w = unit(key, shape, jnp.promote_types(dtype, jnp.float32))
-    return w.astype(dtype) * jnp.asarray(gain, dtype)
+    wide = jnp.promote_types(dtype, jnp.float32)
+    # Many at once on two CPU devices at a time wait for each other for ever, as
+    # of jaxlib 0.10; so `vmap` takes one after the other.
+    draw = jax.custom_batching.sequential_vmap(
+      lambda key: unit(key, shape, wide)
+    )
+    return draw(key).astype(dtype) * jnp.asarray(gain, dtype)
 
   return init
 

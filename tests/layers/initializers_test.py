@@ -1,5 +1,9 @@
 """Tests for `initializers.py`."""
 
+import os
+import subprocess
+import sys
+
 from absl.testing import absltest
 from absl.testing import parameterized
 import chex
@@ -11,6 +15,30 @@ import numpy as np
 _DENSE, _CONV = (200, 300), (3, 3, 40, 60)
 _FAN_IN = {_DENSE: 200, _CONV: 360}
 _FAN_OUT = {_DENSE: 300, _CONV: 540}
+
+
+# They waited for each other for ever.
+_DRAW_ON_TWO_DEVICES = """
+import threading
+import jax
+from jaxdl.layers import initializers
+
+init = initializers.orthogonal()
+many = jax.vmap(lambda key: init(key, (32, 32)))
+draw = jax.jit(lambda keys: jax.lax.map(many, keys))
+each = [
+  jax.device_put(jax.random.split(jax.random.key(0), (2, 49)), device)
+  for device in jax.devices()
+]
+
+def draw_again(keys):
+  for _ in range(10):
+    jax.block_until_ready(draw(keys))
+
+threads = [threading.Thread(target=draw_again, args=(keys,)) for keys in each]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+"""
 
 
 class MomentsTest(parameterized.TestCase):
@@ -41,6 +69,16 @@ class MomentsTest(parameterized.TestCase):
     matrix = np.asarray(w, np.float64).reshape(-1, shape[-1])
     singular = np.linalg.svd(matrix, compute_uv=False)
     np.testing.assert_allclose(singular, 2.0, rtol=1e-4)
+
+  def test_two_devices_draw_many_orthogonal_matrices_at_a_time(self):
+    done = subprocess.run(
+      [sys.executable, '-c', _DRAW_ON_TWO_DEVICES],
+      env={**os.environ, 'JAX_NUM_CPU_DEVICES': '2'},
+      timeout=120,
+      capture_output=True,
+      text=True,
+    )
+    self.assertEqual(done.returncode, 0, done.stderr)
 
   @parameterized.parameters((3, 3), (2, 1), (1, 1))
   def test_delta_orthogonal_convolution_keeps_the_norm(self, *window):
