@@ -139,7 +139,9 @@ run_tests() {
     die "the files above are not formatted; run: .venv/bin/ruff format ."
   "$python" -m ruff check --quiet .
   "$python" -m mypy --no-error-summary
-  exec "$python" -m pytest --numprocesses auto --maxprocesses 4 "$@"
+  # Neighbouring tests share compiled programs, so each process has a stretch.
+  exec "$python" -m pytest --numprocesses auto --maxprocesses 4 \
+    --dist worksteal "$@"
 }
 
 run_benchmark() {

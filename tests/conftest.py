@@ -59,5 +59,7 @@ hypothesis.settings.load_profile('jaxdl')
 
 
 def pytest_collection_finish():
-  # What was imported stays, so collecting it again and again is in vain.
+  # Modules and traced programs stay, so collecting them again and again is in
+  # vain.
   gc.freeze()
+  gc.set_threshold(10_000)

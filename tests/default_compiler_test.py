@@ -25,7 +25,7 @@ class DefaultCompilerTest(parameterized.TestCase):
     ('statistics', 'tracing/statistics_test.py', 'Test'),
     ('normalization', 'layers/normalization_test.py', 'formula or cancel'),
     ('loss', 'training/loss_test.py', 'Test'),
-    ('krylov', 'krylov/lanczos_test.py', 'Test'),
+    ('krylov', 'krylov/lanczos_test.py', 'Spectra'),
   )
   def test_agrees_with_references(self, path, tests):
     command = [sys.executable, '-m', 'pytest', '-p', 'no:cacheprovider']

@@ -140,11 +140,15 @@ class BoundaryTest(absltest.TestCase):
     self.assertTrue(np.isfinite(curve.depth).all())
 
 
+@functools.cache
+def _boundaries():
+  return trainability.boundaries(trainability.summary(_by_scales(6)), 'tanh')
+
+
 class SentencesTest(absltest.TestCase):
   def _said(self, made):
     frame = trainability.summary(made)
-    boundaries = trainability.boundaries(frame, 'tanh')
-    return ' '.join(trainability.sentences(made, frame, boundaries))
+    return ' '.join(trainability.sentences(made, frame, _boundaries()))
 
   def test_says_how_often_theory_is_right(self):
     said = self._said(_by_scales(6))
