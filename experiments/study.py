@@ -6,6 +6,7 @@ the flags, and calls `run`.
 """
 
 from collections.abc import Mapping, Sequence
+import functools
 import json
 import pathlib
 from typing import Any
@@ -59,7 +60,11 @@ _DEPTH = flags.DEFINE_list(
 _WIDTH = flags.DEFINE_list(
   'width', '128', f'{help_texts.WIDTH}, of the same models.'
 )
-_INIT = flags.DEFINE_list('init', 'he', help_texts.INITS)
+_INIT = flags.DEFINE_list(
+  'init',
+  '',
+  f'{help_texts.INITS} By default he, or with --weight_std normal.',
+)
 _WEIGHT_STD = flags.DEFINE_list(
   'weight_std',
   '',
@@ -75,6 +80,12 @@ _WEIGHT_DECAY = flags.DEFINE_list(
   'weight_decay', '0', 'L2 penalty; slopes of prelu are left out.'
 )
 _BATCH_SIZE = flags.DEFINE_list('batch_size', '128', help_texts.BATCH_SIZE)
+_REMATERIALIZE = flags.DEFINE_bool(
+  'rematerialize',
+  False,
+  'Compute activations anew on the way back, in mlp and cnn, so that memory '
+  'grows with the root of the depth.',
+)
 _PREPROCESSING = flags.DEFINE_string(
   'preprocessing', 'channel_standard', help_texts.PREPROCESSINGS
 )
@@ -98,7 +109,13 @@ SECTIONS: Mapping[str, Sequence[flags.FlagHolder[Any]]] = {
     _AUGMENT,
     _COMPUTE_DTYPE,
   ],
-  'Run': [training.NUM_STEPS, training.DATA, training.DATA_DIR, _PREPROCESSING],
+  'Run': [
+    training.NUM_STEPS,
+    training.DATA,
+    training.DATA_DIR,
+    _PREPROCESSING,
+    _REMATERIALIZE,
+  ],
   'Output': training.OUTPUT,
 }
 
@@ -127,7 +144,7 @@ def _axes() -> Mapping[str, Sequence[Any]]:
     'norm': _NORM.value,
     'shortcut': _SHORTCUT.value,
     'clip': _CLIP.value,
-    'init': _INIT.value,
+    'init': _INIT.value or ['normal' if _WEIGHT_STD.value else 'he'],
     'bias_std': list_flags.numbers(_BIAS_STD, float),
     'optimizer': _OPTIMIZER.value,
     'learning_rate': list_flags.numbers(_LEARNING_RATE, float),
@@ -140,16 +157,19 @@ def _axes() -> Mapping[str, Sequence[Any]]:
     'seed': list(range(training.NUM_SEEDS.value)),
   }
   if _WEIGHT_STD.value:
-    axes['init'] = _INIT.value if _INIT.present else ['normal']
     axes['weight_std'] = list_flags.numbers(_WEIGHT_STD, float)
   list_flags.check(axes)
   return axes
 
 
 def _check_sizes() -> None:
-  """Raises a ValueError if a size was given that no model takes."""
+  """Raises a ValueError if something was given that no model takes."""
   from jaxdl import laboratory
+  from jaxdl.models import zoo
 
+  for model in _MODEL.value if _REMATERIALIZE.value else ():
+    if 'rematerialize' not in zoo.architecture(model).options:
+      raise ValueError(f'{model} takes no --rematerialize; mlp and cnn do')
   sized = laboratory.sized_models()
   if set(_MODEL.value) & set(sized):
     return
@@ -180,10 +200,18 @@ def _train(name: str, grid: Any, out: pathlib.Path) -> None:
     training.plan(cells, laboratory.split),
     out,
     load=load,
-    builder=laboratory.builder,
+    builder=functools.partial(laboratory.builder, make_model=_model),
     settings={'preprocessing': _PREPROCESSING.value},
     attributes={'layers': json.dumps(layers)},
   )
+
+
+def _model(static: Any, dynamic: Any, num_classes: int) -> Any:
+  """Builds the network of a cell."""
+  from jaxdl import laboratory
+
+  options = {'rematerialize': True} if _REMATERIALIZE.value else {}
+  return laboratory.model(static, dynamic, num_classes, **options)
 
 
 def _report(out: pathlib.Path) -> None:

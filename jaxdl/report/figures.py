@@ -41,6 +41,7 @@ _COLUMNS = 4
 # they agree.
 _THEORY: dict[str, Any] = {'linestyle': (0, (3, 1.5)), 'linewidth': 0.9}
 _FADED = 0.4
+_DRAWN = (1e-50, 1e40)  # All of float32; theory knows no such bounds.
 _LEAST_SHARE = 0.01  # Shares are drawn where one of them is larger.
 _WINDOW = diagnosis_lib.Thresholds().window
 
@@ -319,6 +320,7 @@ def _set_scales(parts, blocks: list[_Block], drawn) -> None:
 
 def _set_log_scale(axes, low: float, high: float) -> None:
   axes.set_yscale('log')
+  low, high = np.clip(np.array([low, high], float), *_DRAWN)
   # At least a decade, so that what is nearly flat looks it.
   margin = max((high / low) ** 0.05, 1.1, (10 * low / high) ** 0.5)
   axes.set_ylim(low / margin, high * margin)

@@ -10,6 +10,7 @@ from jaxdl import diagnosis
 from jaxdl.report import figures
 from jaxdl.report import overview
 from jaxdl.report import tables
+from matplotlib import figure as figure_lib
 from matplotlib import image
 import numpy as np
 
@@ -85,6 +86,14 @@ class FiguresTest(parameterized.TestCase):
     )
     self.assertEqual(start.get_yscale(), 'log')
     self.assertEqual(start.get_ylim(), end.get_ylim())
+
+  def test_limits_are_finite_where_theory_leaves_what_float_can_hold(self):
+    axes = figure_lib.Figure().subplots()
+    figures._set_log_scale(axes, np.float32(1e-40), 1e300)
+    self.assertEqual(axes.get_yscale(), 'log')
+    low, high = axes.get_ylim()
+    self.assertBetween(low, 1e-45, 1e-40)
+    self.assertBetween(high, 1e38, 1e50)
 
   def test_theory_lies_over_the_first_step(self):
     cells = [
