@@ -8,17 +8,22 @@ model of Flax, Equinox, Haiku, or no library at all. `jaxdl.layers` and
 `jaxdl.activations` build networks, `jaxdl.models` has the architectures of the
 literature by name, `jaxdl.summary` and `jaxdl.receptive_field` tabulate one,
 `jaxdl.sweep` trains grids of them, and `jaxdl.diagnose` says of a record what
-vanishes, explodes, or learns.
+vanishes, explodes, or learns. `jaxdl.theory` predicts what wide networks do,
+and `jaxdl.jacobian` and `jaxdl.curvature` measure what a gradient does not
+tell.
 """
 
 from typing import Any, TYPE_CHECKING
 
 if TYPE_CHECKING:
   from jaxdl import activations as activations
+  from jaxdl import curvature as curvature
   from jaxdl import geometry as geometry
+  from jaxdl import jacobian as jacobian
   from jaxdl import layers as layers
   from jaxdl import models as models
   from jaxdl import sweep as sweep
+  from jaxdl import theory as theory
   from jaxdl.diagnosis import diagnose as diagnose
   from jaxdl.geometry import (
     effective_receptive_field as effective_receptive_field,
@@ -32,7 +37,16 @@ if TYPE_CHECKING:
 
 __version__ = '0.1.0'
 
-_MODULES = ('activations', 'geometry', 'layers', 'models', 'sweep')
+_MODULES = (
+  'activations',
+  'curvature',
+  'geometry',
+  'jacobian',
+  'layers',
+  'models',
+  'sweep',
+  'theory',
+)
 _FUNCTIONS = {
   'diagnose': 'jaxdl.diagnosis',
   'effective_receptive_field': 'jaxdl.geometry',
