@@ -69,7 +69,7 @@ class MistakesTest(study.Study):
     ('no_seeds', '--num_seeds=0', '--num_seeds=0', 'positive'),
     ('no_steps', '--num_steps=0', '--num_steps=0', 'positive'),
     ('no_batch', '--batch_size=0', 'batch_size is 0', 'from 1'),
-    ('two_scales', '--weight_std=1 --init=he', '--weight_std or --init'),
+    ('two_scales', '--weight_std=1 --init=he', "weight_std 'he'", 'orthogonal'),
     ('resume_nothing', '--resume', '--resume needs --out'),
     ('resume_overwrite', '--resume --overwrite --out=o', 'exclude each other'),
     ('unwritable', '--out=/dev/null/o', '/dev/null', 'another --out'),
