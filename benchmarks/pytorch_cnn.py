@@ -100,7 +100,12 @@ class Training:
   ):
     model = MODELS[name](classes)
     he_normal(model)
-    self.model = model.to(memory_format=torch.channels_last)
+    for parameter in model.parameters():
+      if parameter.dim() == 4:  # A kernel.
+        parameter.data = parameter.data.contiguous(
+          memory_format=torch.channels_last
+        )
+    self.model = model
     # Images come as [batch, height, width, channels]; the view is free.
     self._images = images.permute(0, 3, 1, 2)
     self._labels = labels

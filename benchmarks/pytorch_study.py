@@ -109,7 +109,8 @@ def train(cell: Cell, data: Data) -> Iterator[torch.Tensor]:
     loss = functional.cross_entropy(logits, data.labels[index])
     optimizer.zero_grad()
     loss.backward()
-    yield torch.stack([weight.grad.norm() for weight in weights])
+    grads = [weight.grad for weight in weights if weight.grad is not None]
+    yield torch.stack([grad.norm() for grad in grads])
     if cell.clip != 'none':
       max_norm = float(cell.clip.partition(':')[2])
       nn.utils.clip_grad_norm_(model.parameters(), max_norm)

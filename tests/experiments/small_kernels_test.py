@@ -22,14 +22,7 @@ class _SmallKernels(study.Study):
 
   def setUp(self):
     super().setUp()
-    rng = np.random.default_rng(0)
-    np.savez(
-      self.folder / 'small.npz',
-      train_images=rng.integers(0, 256, (40, 8, 8), np.uint8),
-      train_labels=np.arange(40) % 3,
-      test_images=rng.integers(0, 256, (9, 8, 8), np.uint8),
-      test_labels=np.arange(9) % 3,
-    )
+    study.write_images(self.folder / 'small.npz', (8, 8))
 
 
 class MistakesTest(_SmallKernels):

@@ -9,6 +9,7 @@ import tempfile
 
 from absl.testing import parameterized
 from jaxdl import sweep
+import numpy as np
 
 from tests.experiments import warm_process
 
@@ -38,6 +39,18 @@ def environment():
     'PYTHONPATH': str(ROOT),
     'XDG_CACHE_HOME': f'{shared}/cache',
   }
+
+
+def write_images(path, sides):
+  """Writes a data set of small grey images, of 3 labels in turn."""
+  rng = np.random.default_rng(0)
+  np.savez(
+    path,
+    train_images=rng.integers(0, 256, (40, *sides), np.uint8),
+    train_labels=np.arange(40) % 3,
+    test_images=rng.integers(0, 256, (9, *sides), np.uint8),
+    test_labels=np.arange(9) % 3,
+  )
 
 
 @functools.cache
