@@ -13,10 +13,9 @@ al., 2018). Trains that network beside others of the same depth off criticality,
 Without flags: 3 tanh networks of width 32, some minutes on 2 cores. The weights
 are of variance 1.05 / 32 at criticality, the biases of 2.01e-5.
 
-What a layer takes of memory in a training step, in float32: its parameters
-twice, 8 (width^2 + width) bytes, and what the backward pass needs of it,
-4 batch width bytes; but of these only those of about 2 sqrt(depth) layers are
-held at a time, since the others are computed anew: see `--rematerialize`.
+Activations are computed anew on the way back, so that memory grows with the
+root of the depth but for parameters and gradients; `./run.sh benchmark
+depth_memory` says how many bytes a layer takes.
 Prints and writes what gradient_flow does: a table with verdicts, figures, an
 interactive page and the record.
 """
