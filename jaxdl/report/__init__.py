@@ -16,7 +16,7 @@ def write(
 ) -> list[pathlib.Path]:
   """Writes a report.
 
-  Writes `summary.csv`; the figures `gradient_profile`, `activation_profile`,
+  Writes `summary.csv`, with the rates that theory predicts; the figures `gradient_profile`, `activation_profile`,
   `training_curves` and `overview`, each as `.png` and `.svg`; and
   `report.html`, a page that needs nothing but itself. Each file appears whole
   or not at all.
@@ -36,7 +36,9 @@ def write(
   out_dir = pathlib.Path(out_dir)
   out_dir.mkdir(parents=True, exist_ok=True)
   frame = tables.summary(diagnosis)
-  paths = [write_text(out_dir / 'summary.csv', tables.csv(frame))]
+  predicted = predictions.predictions(record, frame)
+  rates = frame.assign(rate_start_theory=[each.rate for each in predicted])
+  paths = [write_text(out_dir / 'summary.csv', tables.csv(rates))]
   for name, figure in figures.all_figures(record, frame):
     for suffix in ('.png', '.svg'):
       save = lambda path: figures.save(figure, path)

@@ -7,6 +7,7 @@ import tempfile
 from absl.testing import absltest
 from jaxdl import diagnosis
 from jaxdl import report
+import pandas as pd
 import rich.console
 
 from tests import synthetic_record
@@ -28,6 +29,8 @@ class WriteTest(absltest.TestCase):
       self.assertLen(paths, 10)
       for path in paths:
         self.assertGreater(path.stat().st_size, 300, path.name)
+      table = pd.read_csv(out_dir / 'summary.csv')
+      self.assertContainsSubset({'rate_start', 'rate_start_theory'}, table)
       again = report.write(record, judged, out_dir)
       self.assertEqual(again, paths)
       self.assertCountEqual(out_dir.iterdir(), paths)
