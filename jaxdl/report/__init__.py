@@ -16,10 +16,10 @@ def write(
 ) -> list[pathlib.Path]:
   """Writes a report.
 
-  Writes `summary.csv`, with the rates that theory predicts; the figures `gradient_profile`, `activation_profile`,
-  `training_curves` and `overview`, each as `.png` and `.svg`; and
-  `report.html`, a page that needs nothing but itself. Each file appears whole
-  or not at all.
+  Writes `summary.csv`, with the rates that theory predicts; the figures
+  `gradient_profile`, `activation_profile`, `training_curves` and `overview`,
+  each as `.png` and `.svg`; and `report.html`, a page that needs nothing but
+  itself. Each file appears whole or not at all.
 
   Args:
     record: a record (see `docs/architecture.md`).
