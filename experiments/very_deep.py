@@ -8,7 +8,7 @@ al., 2018). Trains that network beside others of the same depth off criticality,
   ./run.sh very_deep
   ./run.sh very_deep --init=orthogonal,normal
   ./run.sh very_deep --depth=1000 --learning_rate=0.0003
-  ./run.sh very_deep --model=cnn --init=delta_orthogonal --depth=1000
+  ./run.sh very_deep --model=cnn --init=delta_orthogonal --depth=100 --width=8
 
 Without flags: 3 tanh networks of width 32, some minutes on 2 cores. The weights
 are of variance 1.05 / 32 at criticality, the biases of 2.01e-5.
