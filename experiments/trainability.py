@@ -13,7 +13,7 @@ become indistinguishable, or unrelated, times six (Schoenholz et al., 2017).
 
 Of a list of numbers, first:last:count means evenly spaced ones. Without flags:
 12 depths up to 300 x 17 standard deviations = 204 networks of width 64, in one
-program a depth, some minutes on 2 cores.
+program a depth, two and a half minutes on 2 cores.
 
 Prints the map, and how often theory is right. Writes to --out:
 
@@ -153,9 +153,7 @@ def _report(out: pathlib.Path) -> None:
   boundaries = trainability.boundaries(frame, _ACTIVATION.value)
   sentences = trainability.sentences(record, frame, boundaries)
   console = rich.console.Console()
-  for heading, table in trainability_map.terminal(frame):
-    training.say(console, f'\n{heading}\n')
-    console.print(table, width=10_000, crop=False)
+  trainability_map.show(frame, console)
   for sentence in sentences:
     training.say(console, f'\n{sentence}')
   drawn = trainability_map.figure(record, frame, boundaries)

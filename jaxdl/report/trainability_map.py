@@ -4,7 +4,7 @@ Depth upwards, weight_std to the right, accuracy as colour; 6 xi_c of theory as
 a curve over it. A frame is that of `trainability.summary`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 import html
 import io
 import math
@@ -21,10 +21,12 @@ from rich import box
 from rich import style as rich_style
 from rich import table as rich_table
 from rich import text as rich_text
+import rich.console
 import xarray as xr
 
 Boundaries = Mapping[float, trainability.Boundary]
 
+_UNBOUNDED = 10_000  # Characters.
 _COLORS = matplotlib.colormaps['viridis']
 _LABEL = r'$6\,\xi_c$: theory expects training below'
 
@@ -42,33 +44,47 @@ def grid(frame: pd.DataFrame, bias_std: float, column: str) -> pd.DataFrame:
   return table.sort_index(ascending=False)
 
 
-def terminal(frame: pd.DataFrame) -> Iterator[tuple[str, rich_table.Table]]:
-  """Draws the accuracy in percent on its colour, a table for each bias_std.
+def show(frame: pd.DataFrame, console: rich.console.Console) -> None:
+  """Prints the accuracy in percent on its colour, a table for each bias_std.
 
-  Yields:
-    What it shows, and the table. A star marks the networks that theory expects
-    to train.
+  A star marks the networks that theory expects to train.
+
+  Args:
+    frame: the frame.
+    console: where to; a table is as wide as it has to be.
   """
   scale = _scale(frame)
   for bias_std in frame['bias_std'].unique():
-    accuracy = grid(frame, bias_std, 'accuracy')
-    limits = trainability.DEPTH_SCALES * grid(frame, bias_std, 'xi_c')
-    table = rich_table.Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False)
-    table.add_column('depth', justify='right')
-    for weight_std in accuracy.columns:
-      table.add_column(f'{weight_std:.3g}', justify='right', no_wrap=True)
-    for depth, row in accuracy.iterrows():
-      expected = limits.loc[depth] >= depth
-      cells = [
-        _cell(value, scale, star)
-        for value, star in zip(row, expected, strict=True)
-      ]
-      table.add_row(f'{depth}', *cells)
-    yield (
-      f'Training accuracy in % over depth and weight_std, bias_std '
-      f'{bias_std:.4g}; * theory expects training: depth <= 6 xi_c',
-      table,
+    heading = (
+      'Training accuracy in % over depth and weight_std, bias_std '
+      f'{bias_std:.4g}; * theory expects training: depth <= 6 xi_c'
     )
+    table = _table(frame, bias_std, scale)
+    unbounded = console.options.update(width=_UNBOUNDED)
+    needed = console.measure(table, options=unbounded).maximum
+    console.print(f'\n{heading}\n', highlight=False, soft_wrap=True)
+    narrow, console.width = console.width, max(console.width, needed)
+    console.print(table, crop=False)
+    console.width = narrow
+
+
+def _table(
+  frame: pd.DataFrame, bias_std: float, scale: colors.Normalize
+) -> rich_table.Table:
+  accuracy = grid(frame, bias_std, 'accuracy')
+  limits = trainability.DEPTH_SCALES * grid(frame, bias_std, 'xi_c')
+  table = rich_table.Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False)
+  table.add_column('depth', justify='right', no_wrap=True)
+  for weight_std in accuracy.columns:
+    table.add_column(f'{weight_std:.3g}', justify='right', no_wrap=True)
+  for depth, row in accuracy.iterrows():
+    expected = limits.loc[depth] >= depth
+    cells = [
+      _cell(value, scale, star)
+      for value, star in zip(row, expected, strict=True)
+    ]
+    table.add_row(f'{depth}', *cells)
+  return table
 
 
 def _cell(

@@ -8,6 +8,7 @@ from absl.testing import absltest
 from jaxdl.report import trainability
 from jaxdl.report import trainability_map
 import numpy as np
+import pandas as pd
 import rich.console
 
 from tests.report import trainability_test
@@ -17,20 +18,38 @@ _FRAME = trainability.summary(_RECORD)
 _BOUNDARIES = trainability.boundaries(_FRAME, 'tanh')
 
 
-class TerminalTest(absltest.TestCase):
+def _shown(frame):
+  """The heading, and the words of each row, as a narrow console has them."""
+  printed = io.StringIO()
+  console = rich.console.Console(file=printed, width=60)
+  trainability_map.show(frame, console)
+  assert console.width == 60
+  heading, head, _, *rows = filter(str.strip, printed.getvalue().splitlines())
+  return (
+    heading,
+    head.split(),
+    {row.split()[0]: row.split()[1:] for row in rows},
+  )
+
+
+class ShowTest(absltest.TestCase):
   def test_shows_percents_and_marks_what_theory_expects(self):
-    ((heading, table),) = trainability_map.terminal(_FRAME)
-    printed = io.StringIO()
-    rich.console.Console(file=printed, width=100).print(table)
+    heading, head, rows = _shown(_FRAME)
     self.assertIn('bias_std 0.2236', heading)
-    lines = printed.getvalue().splitlines()
-    rows = {line.split()[0]: line.split()[1:] for line in lines[2:]}
-    self.assertEqual(
-      list(rows), ['300', '120', '80', '60', '40', '20', '10', '5']
-    )
+    self.assertEqual(head, 'depth 1 1.2 1.33 1.5 2'.split())
+    self.assertEqual(list(rows), '300 120 80 60 40 20 10 5'.split())
     # As the record was made by the rule, what trains is marked.
     self.assertEqual(rows['5'], ['80*'] * 5)
     self.assertEqual(rows['300'], ['10', '10', '80*', '10', '10'])
+
+  def test_a_wide_map_is_not_cut(self):
+    parts = [
+      _FRAME.assign(weight_std=_FRAME['weight_std'] + shift)
+      for shift in (0.0, 1.01, 2.02, 3.03)
+    ]
+    _, head, rows = _shown(pd.concat(parts))
+    self.assertLen(head, 1 + 20)
+    self.assertEqual(rows['5'], ['80*'] * 20)
 
 
 class FigureTest(absltest.TestCase):
