@@ -15,7 +15,7 @@ A weight_std is a number, or a phase: critical is where gradients keep their
 size, ordered is 0.8 times that, where they vanish, chaotic 1.25 times that,
 where they explode. Not every activation has one at every bias; see
 docs/theory.md. Without flags: 5 activations x 3 phases x 20 seeds = 300
-networks of 20 layers, 1,000 wide, a minute or two on 2 cores.
+networks of 20 layers, 1,000 wide, under a minute on 2 cores.
 
 Prints theory's number, the measured one, the difference and the z-score over
 seeds. Writes to --out:

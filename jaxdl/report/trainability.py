@@ -27,7 +27,7 @@ class Rule(NamedTuple):
 
   Attributes:
     k: in the middle, on a scale of logarithms, of those that are right most
-      often.
+      often; NaN if none is right more often than the same word for all.
     low: the least of these; 0 if all networks that it is about failed.
     high: the largest of these; infinite if all of them trained.
     right: how many networks it is right about.
@@ -164,8 +164,10 @@ def rule(frame: pd.DataFrame) -> Rule | None:
   )
   best = np.flatnonzero(right == right.max())
   low, high = float(edges[best[0]]), float(edges[best[-1] + 1])
+  tells = right.max() > max(trained.sum(), len(trained) - trained.sum())
+  bounded = low > 0 and math.isfinite(high)
   return Rule(
-    k=math.sqrt(low * high) if low > 0 and math.isfinite(high) else math.nan,
+    k=math.sqrt(low * high) if tells and bounded else math.nan,
     low=low,
     high=high,
     right=int(right.max()),
@@ -197,8 +199,17 @@ def sentences(
       'The curve is of the plain network: theory here knows of no '
       'normalization or shortcut, and what lies above it trains thanks to them.'
     )
-  notes = [note for note in frame['note'].unique() if note]
-  return [*found, *notes]
+  return [*found, *_notes(frame)]
+
+
+def _notes(frame: pd.DataFrame) -> list[str]:
+  """What is out of the ordinary in theory, and where."""
+  noted = frame[frame['note'] != ''].groupby(['bias_std', 'note'])
+  return [
+    f'At bias_std {bias:.4g} and weight_std '
+    f'{words.listed([f"{w:.4g}" for w in rows["weight_std"].unique()])}: {note}'
+    for (bias, note), rows in noted
+  ]
 
 
 def _is_plain(record: xr.Dataset) -> bool:

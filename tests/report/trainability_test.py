@@ -118,6 +118,11 @@ class RuleTest(parameterized.TestCase):
     self.assertEqual(rule.high, math.inf)
     self.assertTrue(math.isnan(rule.k))
 
+  def test_what_depends_on_nothing_of_theory_has_no_best_number(self):
+    made = record(lambda depth, _: depth == 300)
+    rule = trainability.rule(trainability.summary(made))
+    self.assertTrue(math.isnan(rule.k))
+
   def test_no_depth_scale_no_rule(self):
     made = record(lambda *_: True, 'identity', weight_stds=(1.0,), bias_std=0.0)
     frame = trainability.summary(made)
@@ -156,6 +161,14 @@ class SentencesTest(absltest.TestCase):
     self.assertIn('theory is critical at weight_std 1.327', said)
     self.assertIn('the deepest that trains has 300 layers', said)
     self.assertNotIn('plain network', said)
+
+  def test_says_where_theory_is_out_of_the_ordinary(self):
+    made = record(lambda *_: True, 'relu', weight_stds=(1.0, 1.5), bias_std=0.0)
+    frame = trainability.summary(made)
+    said = trainability.sentences(made, frame, {})
+    self.assertIn(
+      'At bias_std 0 and weight_std 1: The variance tends to 0.', said
+    )
 
   def test_says_that_theory_is_of_the_plain_network(self):
     made = _by_scales(6)
