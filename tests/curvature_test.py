@@ -13,12 +13,10 @@ _KEY = jax.random.key(0)
 
 def setUpModule():
   jax.config.update('jax_enable_x64', True)
-  jax.config.update('jax_disable_most_optimizations', True)  # Compiles quickly.
 
 
 def tearDownModule():
   jax.config.update('jax_enable_x64', False)
-  jax.config.update('jax_disable_most_optimizations', False)
 
 
 def _data(num=12):

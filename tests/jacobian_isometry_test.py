@@ -24,15 +24,6 @@ _WEIGHTS = {
 }
 
 
-def setUpModule():
-  # Compiles quickly.
-  jax.config.update('jax_disable_most_optimizations', True)
-
-
-def tearDownModule():
-  jax.config.update('jax_disable_most_optimizations', False)
-
-
 def _squares(
   activation,
   weight_std,

@@ -10,14 +10,6 @@ from jaxdl.krylov import lanczos
 import numpy as np
 
 
-def setUpModule():
-  jax.config.update('jax_disable_most_optimizations', True)  # Compiles quickly.
-
-
-def tearDownModule():
-  jax.config.update('jax_disable_most_optimizations', False)
-
-
 def _everything(values):
   return jnp.arange(len(values))
 

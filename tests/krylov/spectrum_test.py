@@ -8,14 +8,6 @@ from jaxdl.krylov import spectrum
 import numpy as np
 
 
-def setUpModule():
-  jax.config.update('jax_disable_most_optimizations', True)  # Compiles quickly.
-
-
-def tearDownModule():
-  jax.config.update('jax_disable_most_optimizations', False)
-
-
 def _matrix(size=30):
   matrix = np.random.default_rng(0).standard_normal((size, size))
   return (matrix + matrix.T) / 2

@@ -15,14 +15,6 @@ _MODELS = {'dense': highway.highway, 'conv': highway.highway_cnn}
 _IMAGE = (4, 4, 2)
 
 
-def setUpModule():
-  jax.config.update('jax_disable_most_optimizations', True)  # Compile quickly.
-
-
-def tearDownModule():
-  jax.config.update('jax_disable_most_optimizations', False)
-
-
 def _net(kind, **kwargs):
   defaults = dict(
     depth=3, width=5, num_classes=3, activation=layers.activation('tanh')

@@ -16,14 +16,6 @@ _KERNELS = ((7,), (5, 3), (3, 3, 3))
 _IMAGE = (10, 8, 2)
 
 
-def setUpModule():
-  jax.config.update('jax_disable_most_optimizations', True)  # Compile quickly.
-
-
-def tearDownModule():
-  jax.config.update('jax_disable_most_optimizations', False)
-
-
 def _choices(**choices):
   return (
     dict(

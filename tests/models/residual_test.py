@@ -17,14 +17,6 @@ import numpy as np
 _EPS = 1e-5
 
 
-def setUpModule():
-  jax.config.update('jax_disable_most_optimizations', True)  # Compile quickly.
-
-
-def tearDownModule():
-  jax.config.update('jax_disable_most_optimizations', False)
-
-
 def _net(model, **kwargs):
   defaults = dict(num_classes=5, activation=layers.activation('relu'))
   return model(**{**defaults, **kwargs})

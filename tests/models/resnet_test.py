@@ -17,14 +17,6 @@ _AFFINE = (layers.ConvParams, layers.DenseParams)
 _EPS = 1e-5
 
 
-def setUpModule():
-  jax.config.update('jax_disable_most_optimizations', True)  # Compile quickly.
-
-
-def tearDownModule():
-  jax.config.update('jax_disable_most_optimizations', False)
-
-
 def _imagenet(depth, **kwargs):
   defaults = dict(num_classes=1000, activation=_RELU)
   return resnet.resnet(depth=depth, **{**defaults, **kwargs})

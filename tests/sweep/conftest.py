@@ -1,4 +1,4 @@
-"""Settings of these tests, which compile much and compute little."""
+"""Settings of these tests, which compile the same programs again and again."""
 
 import jax
 from jax.experimental.compilation_cache import compilation_cache
@@ -6,12 +6,11 @@ import pytest
 
 
 @pytest.fixture(scope='package', autouse=True)
-def quick_compilation(tmp_path_factory):
-  """Compiles each program once for all tests, and not to run fast."""
+def shared_programs(tmp_path_factory):
+  """Compiles each program once for all tests."""
   settings = (
     ('jax_compilation_cache_dir', str(tmp_path_factory.mktemp('xla')), None),
     ('jax_persistent_cache_min_compile_time_secs', 0.0, 1.0),
-    ('jax_disable_most_optimizations', True, False),
   )
   compilation_cache.reset_cache()
   for name, value, _ in settings:

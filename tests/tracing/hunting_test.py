@@ -16,15 +16,6 @@ from jaxdl.tracing import nonfinite
 from jaxdl.tracing import spots
 import numpy as np
 
-
-def setUpModule():
-  jax.config.update('jax_disable_most_optimizations', True)
-
-
-def tearDownModule():
-  jax.config.update('jax_disable_most_optimizations', False)
-
-
 _KEPT = jnp.array([True, True, False])
 
 

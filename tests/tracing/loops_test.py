@@ -14,14 +14,6 @@ from jaxdl.tracing import spots
 import numpy as np
 
 
-def setUpModule():
-  jax.config.update('jax_disable_most_optimizations', True)
-
-
-def tearDownModule():
-  jax.config.update('jax_disable_most_optimizations', False)
-
-
 def _find(fn, *args):
   return nonfinite.first_nonfinite(fn)(*args)
 

@@ -14,14 +14,6 @@ from jaxdl.tracing import nonfinite
 import numpy as np
 
 
-def setUpModule():
-  jax.config.update('jax_disable_most_optimizations', True)
-
-
-def tearDownModule():
-  jax.config.update('jax_disable_most_optimizations', False)
-
-
 def _in_scopes(fn):
   def loss(x):
     with jax.named_scope('encoder'):

@@ -18,7 +18,7 @@ from tests.tracing import networks
 
 
 def setUpModule():
-  # Compiles quickly, and without the fusions that would change a rounding.
+  # Without the fusions that would change a rounding.
   jax.config.update('jax_disable_most_optimizations', True)
 
 

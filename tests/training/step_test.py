@@ -24,14 +24,6 @@ def _trained(**axes):
   return _train(_cell(**axes), (6, 6, 1) if 'model' in axes else (4,))
 
 
-def setUpModule():
-  jax.config.update('jax_disable_most_optimizations', True)  # Compile quickly.
-
-
-def tearDownModule():
-  jax.config.update('jax_disable_most_optimizations', False)
-
-
 def _cell(**axes):
   return laboratory.DEFAULTS | {'depth': 3, 'width': 5, 'seed': 1} | axes
 

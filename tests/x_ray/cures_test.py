@@ -21,14 +21,6 @@ _X = jnp.asarray(_RNG.randn(24, 6), jnp.float32)
 _LABELS = jnp.asarray(_RNG.randint(_CLASSES, size=24))
 
 
-def setUpModule():
-  jax.config.update('jax_disable_most_optimizations', True)  # Compile quickly.
-
-
-def tearDownModule():
-  jax.config.update('jax_disable_most_optimizations', False)
-
-
 def _params(gain, dtype=jnp.float32):
   """Kernels of a standard deviation of `gain / sqrt(fan-in)`."""
   shapes = {

@@ -13,8 +13,6 @@ from jaxdl.x_ray import examination
 from jaxdl.x_ray.inspection import structure
 import numpy as np
 
-from tests.x_ray import compilation
-
 
 def _truth(forward, x):
   """Values and cotangents at each boundary.
@@ -48,7 +46,7 @@ def _truth(forward, x):
     )
     return loss, found, pullback(jnp.ones_like(loss))[0]
 
-  loss, found, cotangents = _run(truth, x)
+  loss, found, cotangents = jax.jit(truth)(x)
   return loss, {
     name: (np.asarray(found[name]), np.asarray(cotangents[name]))
     for name in order
@@ -78,15 +76,10 @@ def _shown(row):
   return found | {f'cotangent_{name}': x for name, x in backward}
 
 
-def _run(fn, *args):
-  """Compiles quickly, and runs."""
-  return jax.jit(fn).lower(*args).compile(compilation.quickly())(*args)
-
-
 def _examined(subject):
   arrays = examination.arrays(subject.adapted, subject.args)
   measure = examination.measuring(subject)
-  measured = _run(measure, subject.adapted.params, arrays)
+  measured = jax.jit(measure)(subject.adapted.params, arrays)
   return examination.read(subject, jax.device_get(measured))
 
 
@@ -190,7 +183,7 @@ class _LinenNet(nn.Module):
 def _linen():
   model = _LinenNet()
   tokens = jnp.asarray(np.random.RandomState(0).randint(5, size=(3, 6)))
-  variables = _run(model.init, jax.random.key(0), tokens)
+  variables = jax.jit(model.init)(jax.random.key(0), tokens)
 
   def by_hand(tap, tokens):
     params = variables['params']
@@ -307,7 +300,7 @@ class TruthTest(parameterized.TestCase):
     adapted = subject.adapted
     gradient = jax.grad(lambda params: adapted.loss(params, adapted.rest, x))
     for parameter, ct in zip(
-      found.parameters, _run(gradient, adapted.params), strict=True
+      found.parameters, jax.jit(gradient)(adapted.params), strict=True
     ):
       np.testing.assert_allclose(
         [parameter.gradient_norm, parameter.gradient_max_abs],
@@ -335,8 +328,8 @@ class TruthTest(parameterized.TestCase):
       lambda params: adapted.loss(params, adapted.rest, x)
     )
     for a, b in zip(
-      jax.tree.leaves(_run(measured, adapted.params)),
-      jax.tree.leaves(_run(plain, adapted.params)),
+      jax.tree.leaves(jax.jit(measured)(adapted.params)),
+      jax.tree.leaves(jax.jit(plain)(adapted.params)),
       strict=True,
     ):
       np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-16)
@@ -347,11 +340,11 @@ class TruthTest(parameterized.TestCase):
     measure = examination.measuring(subject)
     params = subject.adapted.params
     batches = jnp.stack([x, 2 * x])
-    mapped = _run(jax.vmap(lambda x: measure(params, [x])), batches)
+    mapped = jax.jit(jax.vmap(lambda x: measure(params, [x])))(batches)
     for i, batch in enumerate(batches):
       for a, b in zip(
         jax.tree.leaves(mapped),
-        jax.tree.leaves(_run(measure, params, [batch])),
+        jax.tree.leaves(jax.jit(measure)(params, [batch])),
         strict=True,
       ):
         np.testing.assert_allclose(a[i], b, rtol=1e-9, atol=1e-14)

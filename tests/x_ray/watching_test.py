@@ -27,14 +27,6 @@ _X = jnp.asarray(_RNG.randn(8, 3), jnp.float32)
 _Y = jnp.asarray(_RNG.randn(8, 2), jnp.float32)
 
 
-def setUpModule():
-  jax.config.update('jax_disable_most_optimizations', True)  # Compile quickly.
-
-
-def tearDownModule():
-  jax.config.update('jax_disable_most_optimizations', False)
-
-
 def _params(width=4):
   keys = jax.random.split(jax.random.key(0), 2)
   return {

@@ -10,8 +10,6 @@ from jaxdl.x_ray import examination as examination_lib
 import numpy as np
 import optax
 
-from tests.x_ray import compilation
-
 CLASSES = 5
 
 _programs = {}
@@ -83,10 +81,7 @@ def examined(loss, params, *args, learning_rate=1e-3):
   if key not in _programs:
     subject = examination_lib.subject(loss, params, args, False)
     program = jax.jit(examination_lib.measuring(subject, _OPTIMIZER))
-    _programs[key] = (
-      subject,
-      program.lower(*inputs).compile(compilation.quickly()),
-    )
+    _programs[key] = (subject, program.lower(*inputs).compile())
   subject, compiled = _programs[key]
   return examination_lib.read(subject, jax.device_get(compiled(*inputs)))
 
