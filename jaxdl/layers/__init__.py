@@ -37,4 +37,9 @@ from jaxdl.layers.pooling import lp_pool as lp_pool
 from jaxdl.layers.pooling import LpPoolParams as LpPoolParams
 from jaxdl.layers.pooling import max_pool as max_pool
 from jaxdl.layers.precision import in_dtype as in_dtype
+from jaxdl.layers.recurrent import gru as gru
+from jaxdl.layers.recurrent import last_step as last_step
+from jaxdl.layers.recurrent import lstm as lstm
+from jaxdl.layers.recurrent import RecurrentParams as RecurrentParams
+from jaxdl.layers.recurrent import rnn as rnn
 from jaxdl.layers.regularization import dropout as dropout

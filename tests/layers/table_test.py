@@ -11,7 +11,7 @@ from jaxdl import layers
 import numpy as np
 
 _RELU = layers.activation('relu')
-_VECTOR, _IMAGE = (6,), (5, 6, 4)
+_VECTOR, _IMAGE, _SEQUENCE = (6,), (5, 6, 4), (5, 6)
 _LAYERS = {
   'dense': (layers.dense(3), _VECTOR),
   'dense_of_image': (layers.dense(3), _IMAGE),
@@ -87,6 +87,18 @@ _LAYERS = {
   'highway_of_image': (layers.highway(layers.conv(4)), _IMAGE),
   'repeat': (layers.repeat(layers.dense(6), 3), _VECTOR),
   'repeat_none': (layers.repeat(layers.dense(6), 0), _VECTOR),
+  'rnn': (layers.rnn(3), _SEQUENCE),
+  'rnn_rrelu': (
+    layers.rnn(3, activation=layers.activation('rrelu')),
+    _SEQUENCE,
+  ),
+  'rnn_prelu': (
+    layers.rnn(3, activation=layers.activation('prelu')),
+    _SEQUENCE,
+  ),
+  'lstm': (layers.lstm(3), _SEQUENCE),
+  'gru': (layers.gru(3), _SEQUENCE),
+  'last_step': (layers.last_step(), _SEQUENCE),
   'scope': (layers.scope('name', layers.dense(3)), _VECTOR),
 }
 _NAMED = [(name, *row) for name, row in _LAYERS.items()]
