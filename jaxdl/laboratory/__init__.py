@@ -8,6 +8,10 @@ from jaxdl.laboratory.axes import COMPUTE_DTYPES
 from jaxdl.laboratory.axes import DEFAULTS
 from jaxdl.laboratory.axes import split
 from jaxdl.laboratory.axes import Static
+from jaxdl.laboratory.backward import decades_lost
+from jaxdl.laboratory.backward import log_cotangents
+from jaxdl.laboratory.best_rate import at_best_rate
+from jaxdl.laboratory.best_rate import over_axes
 from jaxdl.laboratory.completion import complete
 from jaxdl.laboratory.completion import distinct
 from jaxdl.laboratory.completion import layer_names
@@ -17,19 +21,25 @@ from jaxdl.laboratory.networks import batches
 from jaxdl.laboratory.networks import builder
 from jaxdl.laboratory.networks import model
 from jaxdl.laboratory.networks import numbers
+from jaxdl.laboratory.trained import train
 
 __all__ = [
   'COMPUTE_DTYPES',
   'DEFAULTS',
   'OWN',
   'Static',
+  'at_best_rate',
   'batches',
   'builder',
   'complete',
+  'decades_lost',
   'distinct',
   'layer_names',
+  'log_cotangents',
   'model',
   'numbers',
+  'over_axes',
   'sized_models',
   'split',
+  'train',
 ]

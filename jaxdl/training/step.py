@@ -129,12 +129,12 @@ def _differentiated(
   """The loss with what it returns beside it, its gradients, its signals."""
   if activation is None:
     return *jax.value_and_grad(loss_fn, has_aux=True)(params), {}
-  outputs = _outputs(params)
-  taps = functools.partial(_taps, outputs, activation)
+  scopes = outputs(params)
+  taps = functools.partial(_taps, scopes, activation)
   value, grads, profile = tracing.probe(loss_fn, has_aux=True, taps=taps)(
     params
   )
-  return value, grads, _signals(profile, outputs)
+  return value, grads, _signals(profile, scopes)
 
 
 def _apply_gradients(
@@ -165,8 +165,12 @@ def _apply_gradients(
   return optax.apply_updates(state.params, updates), opt_state, metrics
 
 
-def _outputs(params: Units) -> tuple[str, ...]:
-  """The scope that the output of each unit leaves, in order of depth."""
+def outputs(params: Units) -> tuple[str, ...]:
+  """Returns the scope that the output of each unit leaves, in order of depth.
+
+  Args:
+    params: of a model.
+  """
   return tuple(
     f'{name}/layer' if layerwise.num_layer_axes(unit) else name
     for name, unit in params.items()
@@ -174,14 +178,14 @@ def _outputs(params: Units) -> tuple[str, ...]:
 
 
 def _taps(
-  outputs: Sequence[str],
+  scopes: Sequence[str],
   activation: statistics.Measure,
   found: Sequence[tracing.Site],
 ) -> dict[str, tracing.Taps]:
   """Measures each unit's activation, and the cotangent of its output."""
   paths = {path for site in found for path in site.paths}
   taps = {}
-  for output in outputs:
+  for output in scopes:
     last = f'{output}/activation'
     if last in paths:
       taps[last] = tracing.Taps(forward=activation)
@@ -191,13 +195,13 @@ def _taps(
   return taps
 
 
-def _signals(profile: tracing.Profile, outputs: Sequence[str]) -> Metrics:
+def _signals(profile: tracing.Profile, scopes: Sequence[str]) -> Metrics:
   """Puts the layers' statistics one after the other, `[layer]`."""
   measured = [
-    profile.get(f'{output}/activation', profile[output]) for output in outputs
+    profile.get(f'{output}/activation', profile[output]) for output in scopes
   ]
   forward = _joined(signal.forward for signal in measured)
-  backward = _joined(profile[output].backward for output in outputs)
+  backward = _joined(profile[output].backward for output in scopes)
   return {
     **{f'activation_{k}': v for k, v in forward._asdict().items()},
     **{f'cotangent_{k}': v for k, v in backward._asdict().items()},

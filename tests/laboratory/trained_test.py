@@ -1,0 +1,97 @@
+"""Tests for `laboratory/trained.py` and what reads its records."""
+
+from absl.testing import absltest
+import chex
+from jaxdl.data import sources
+from jaxdl.laboratory import backward
+from jaxdl.laboratory import best_rate
+from jaxdl.laboratory import trained
+import numpy as np
+
+
+def _dataset():
+  """Two classes that differ in their mean."""
+  rng = np.random.default_rng(0)
+  labels = np.arange(64, dtype=np.int32) % 2
+  images = (
+    rng.normal(size=(64, 2, 2, 1)) + (2 * labels - 1)[:, None, None, None]
+  )
+  images = images.astype(np.float32)
+  return sources.Dataset(images, labels, images, labels, 2, 'two means')
+
+
+_SIZES = {'depth': [2], 'width': [4], 'batch_size': [16]}
+
+
+class TrainTest(absltest.TestCase):
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls.record = trained.train(
+      {
+        'activation': ['tanh'],
+        'learning_rate': [1e-9, 0.5],
+        'seed': [0, 1, 2],
+        **_SIZES,
+      },
+      _dataset(),
+      30,
+      layerwise=False,
+    )
+
+  def test_record_is_over_the_axes_that_vary(self):
+    wide = best_rate.over_axes(self.record, ['learning_rate'])
+    chex.assert_shape(wide['loss'].values, (2, 3, 30))
+    self.assertEqual(wide['loss'].dims, ('learning_rate', 'seed', 'step'))
+
+  def test_best_rate_is_that_which_learns(self):
+    best = best_rate.at_best_rate(self.record, ())
+    self.assertEqual(best['learning_rate'].item(), 0.5)
+    chex.assert_shape(best['test_accuracy'].values, (3,))
+    self.assertGreater(best['test_accuracy'].min().item(), 0.9)
+    np.testing.assert_allclose(
+      best['end_loss'],
+      best_rate.over_axes(self.record, ['learning_rate'])['loss']
+      .values[1, :, -10:]
+      .mean(-1),
+      rtol=1e-6,
+    )
+
+  def test_a_rate_that_diverged_is_not_the_best(self):
+    bad = self.record['learning_rate'].values > 0.1
+    loss = self.record['loss'].transpose('cell', 'step').values
+    spoiled = np.where(bad[:, None], np.nan, loss)
+    record = self.record.assign(loss=(('cell', 'step'), spoiled))
+    best = best_rate.at_best_rate(record, ())
+    self.assertAlmostEqual(best['learning_rate'].item(), 1e-9)
+
+  def test_refuses_to_lose_an_axis(self):
+    with self.assertRaisesRegex(ValueError, 'varies in learning_rate'):
+      best_rate.over_axes(self.record, ())
+
+  def test_refuses_an_axis_that_no_network_has(self):
+    with self.assertRaisesRegex(ValueError, 'no axis is called hight; there'):
+      trained.train({'hight': [3]}, _dataset(), 1)
+
+
+class LogCotangentsTest(absltest.TestCase):
+  def test_linear_network_multiplies_by_its_weights(self):
+    """Orthogonal layers of scale 1e-3 take 3 decades each, at any depth."""
+    found = backward.log_cotangents(
+      {
+        'activation': 'identity',
+        'init': 'orthogonal',
+        'weight_std': 1e-3,
+        'depth': 40,
+        'width': 4,
+        'batch_size': 8,
+      },
+      _dataset(),
+      num_seeds=2,
+    )
+    chex.assert_shape(found, (2, 41))
+    np.testing.assert_allclose(backward.decades_lost(found), 117.0, rtol=1e-4)
+
+
+if __name__ == '__main__':
+  absltest.main()
