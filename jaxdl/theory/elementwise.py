@@ -5,8 +5,7 @@ errors there, while their slopes are precise. Their values near 0 are integrals
 of the slope, by Simpson's rule.
 """
 
-from collections.abc import Callable, Iterator
-import contextlib
+from collections.abc import Callable
 import functools
 import math
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxdl import activations
 from jaxdl import choice
+from jaxdl.double_precision import double_precision
 import numpy as np
 
 Array = np.ndarray
@@ -85,7 +85,7 @@ class Elementwise(NamedTuple):
     """Returns what JAX computes."""
     flat = x.ravel()
     values, slopes = np.empty_like(flat), np.empty_like(flat)
-    with _double_precision():
+    with double_precision():
       for start in range(0, flat.size, _CHUNK):
         part = slice(start, min(start + _CHUNK, flat.size))
         chunk = np.zeros(_CHUNK)
@@ -155,26 +155,6 @@ def concrete(name: str, value: Any) -> Array:
     raise ValueError(f'{name} must be a number; got {value!r}.') from error
 
 
-@contextlib.contextmanager
-def _double_precision() -> Iterator[None]:
-  """Within it, JAX computes in float64, at once, on the CPU if there is one.
-
-  At once: also where a function is being traced, as under the user's jit.
-  """
-  if hasattr(jax, 'enable_x64'):
-    enabled = jax.enable_x64(True)
-  else:  # Before JAX 0.8.
-    from jax import experimental
-
-    enabled = getattr(experimental, 'enable_x64')()  # noqa: B009
-  try:
-    device = jax.local_devices(backend='cpu')[0]
-  except RuntimeError:  # Other platforms alone were asked for.
-    device = None
-  with enabled, jax.ensure_compile_time_eval(), jax.default_device(device):
-    yield
-
-
 @functools.partial(jax.jit, static_argnums=0)
 def _value_and_slope(fn, numbers, x):
   value, pull = jax.vjp(lambda x: fn(x, **numbers), x)
@@ -213,7 +193,7 @@ def _check_call(found: Elementwise) -> None:
   """
   call = functools.partial(_value_and_slope, found.fn, dict(found.numbers))
   x = np.zeros(_CHUNK)
-  with _double_precision():
+  with double_precision():
     try:
       out, _ = jax.eval_shape(call, x)
       if (out.shape, out.dtype) == (x.shape, x.dtype):
