@@ -16,7 +16,8 @@ def over_axes(record: xr.Dataset, axes: Sequence[str]) -> xr.Dataset:
     axes: those that are kept, also where they have but one value.
 
   Returns:
-    The record over `axes`, `seed`, and where it has them `step` and `layer`.
+    The record over `axes`, `seed`, and where it has them `step` and `layer`;
+    the values of an axis in the order of the record.
 
   Raises:
     ValueError: an axis is not kept that has several values.
@@ -30,7 +31,9 @@ def over_axes(record: xr.Dataset, axes: Sequence[str]) -> xr.Dataset:
       f'the record varies in {", ".join(lost)}; keep each of these axes'
     )
   single = {name: 0 for name in wide.sizes if name not in kept}
-  return wide.isel(single, drop=True).transpose(*kept)
+  # `unstack` sorts; values stand in the order in which they were given.
+  order = {name: list(dict.fromkeys(record[name].values)) for name in axes}
+  return wide.isel(single, drop=True).sel(order).transpose(*kept)
 
 
 def at_best_rate(record: xr.Dataset, axes: Sequence[str]) -> xr.Dataset:

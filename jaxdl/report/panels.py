@@ -15,6 +15,7 @@ from matplotlib import ticker
 import numpy as np
 
 _COLUMNS = 3
+_WIDTH_AT_TICK = 0.5
 _DASHES = ('-', '--', ':', '-.')
 
 
@@ -102,29 +103,38 @@ def draw(panels: Sequence[Panel], names: Sequence[str]) -> figure_lib.Figure:
   return figure
 
 
+def _beside(panel: Panel, index: int) -> float:
+  """How far a series stands from its ticks, so that none hides another."""
+  several = [series for series in panel.series.values() if len(series.x) > 1]
+  if not panel.ticks or len(several) < 2:
+    return 0.0
+  return _WIDTH_AT_TICK * ((index + 0.5) / len(panel.series) - 0.5)
+
+
 def _draw_panel(axes, panel: Panel, styles) -> None:
   axes.set_title(panel.title)
   axes.set_xlabel(panel.x_label)
   axes.set_ylabel(panel.y_label)
-  for name, series in panel.series.items():
+  for index, (name, series) in enumerate(panel.series.items()):
     middle, low, high = (
       np.where(y > 0, y, np.nan) if panel.log_y else y for y in series[1:]
     )
     marked = panel.marked or len(series.x) == 1
+    x = series.x + _beside(panel, index)
     axes.plot(
-      series.x,
+      x,
       middle,
       marker='o' if marked else None,
       markersize=4,
-      **styles[name],
+      **styles[name] | ({'linestyle': ''} if panel.ticks else {}),
     )
     if marked:
       around = [middle - low, high - middle]
       color = styles[name]['color']
-      axes.errorbar(series.x, middle, around, fmt='none', ecolor=color)
+      axes.errorbar(x, middle, around, fmt='none', ecolor=color)
     else:
       color = styles[name]['color']
-      axes.fill_between(series.x, low, high, color=color, alpha=0.15, lw=0)
+      axes.fill_between(x, low, high, color=color, alpha=0.15, lw=0)
   if panel.log_x:
     axes.set_xscale('log')
   if panel.log_y:

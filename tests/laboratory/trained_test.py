@@ -30,7 +30,7 @@ class TrainTest(absltest.TestCase):
     cls.record = trained.train(
       {
         'activation': ['tanh'],
-        'learning_rate': [1e-9, 0.5],
+        'learning_rate': [0.5, 1e-9],
         'seed': [0, 1, 2],
         **_SIZES,
       },
@@ -43,6 +43,7 @@ class TrainTest(absltest.TestCase):
     wide = best_rate.over_axes(self.record, ['learning_rate'])
     chex.assert_shape(wide['loss'].values, (2, 3, 30))
     self.assertEqual(wide['loss'].dims, ('learning_rate', 'seed', 'step'))
+    self.assertEqual(wide['learning_rate'].values.tolist(), [0.5, 1e-9])
 
   def test_best_rate_is_that_which_learns(self):
     best = best_rate.at_best_rate(self.record, ())
@@ -52,7 +53,7 @@ class TrainTest(absltest.TestCase):
     np.testing.assert_allclose(
       best['end_loss'],
       best_rate.over_axes(self.record, ['learning_rate'])['loss']
-      .values[1, :, -10:]
+      .values[0, :, -10:]
       .mean(-1),
       rtol=1e-6,
     )
