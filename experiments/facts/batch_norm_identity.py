@@ -17,6 +17,7 @@ accuracy, with sigmoid, tanh and ReLU.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -35,7 +36,7 @@ import xarray as xr
 _EPS = 1e-5
 # The inputs of batch norm: features of vectors, channels of images.
 _INPUTS = {'dense': (32, 16), 'convolutional': (32, 5, 5, 4)}
-_DTYPES = {'float64': np.float64, 'float32': np.float32}
+_DTYPES: dict[str, Any] = {'float64': np.float64, 'float32': np.float32}
 _LEARNED = 'with scale and shift'
 _PLAIN = 'without'
 _NORMS = {'batch': _LEARNED, 'batch_plain': _PLAIN}
