@@ -15,6 +15,40 @@ from jaxdl.layers import initializers
 from jaxdl.models import zoo
 from jaxdl.tracing import statistics
 
+# Maps a trainer, the last state and the data to scalars.
+Evaluate = Callable[
+  [training.Trainer, training.TrainState, sweep.Data], dict[str, Any]
+]
+
+
+def on_test_split(
+  trainer: training.Trainer, state: training.TrainState, data: sweep.Data
+) -> dict[str, Any]:
+  """Evaluates a trained network on the test split alone.
+
+  Returns:
+    `test_loss` and `test_accuracy`.
+  """
+  return trainer.evaluate(state, data.test_images, data.test_labels)
+
+
+def on_both_splits(
+  trainer: training.Trainer, state: training.TrainState, data: sweep.Data
+) -> dict[str, Any]:
+  """Evaluates a trained network on each split, both as at test.
+
+  The accuracy of batches in training is another: of a network that still
+  learns, and where layers are random in training, with their noise.
+
+  Returns:
+    `test_loss`, `test_accuracy`, and `train_loss`, `train_accuracy`.
+  """
+  train = trainer.evaluate(state, data.train_images, data.train_labels)
+  renamed = {
+    name.replace('test_', 'train_'): value for name, value in train.items()
+  }
+  return on_test_split(trainer, state, data) | renamed
+
 
 def builder(
   in_shape: tuple[int, ...],
@@ -22,6 +56,7 @@ def builder(
   make_model: Callable[..., layers.Layer] | None = None,
   *,
   layerwise: bool = True,
+  evaluate: Evaluate = on_test_split,
 ) -> Callable[[axes.Static], sweep.Experiment]:
   """Returns what builds the experiment of a static part.
 
@@ -30,6 +65,7 @@ def builder(
     num_classes: number of labels.
     make_model: builds another network than `model`, from the same arguments.
     layerwise: whether layers are measured, or only the network as a whole.
+    evaluate: what is recorded of a trained network.
   """
   make_model = make_model or model
 
@@ -52,8 +88,8 @@ def builder(
       step=lambda state, batch, dynamic, key: trainer(dynamic).step(
         state, batch, key
       ),
-      finish=lambda state, dynamic, data: trainer(dynamic).evaluate(
-        state, data.test_images, data.test_labels
+      finish=lambda state, dynamic, data: evaluate(
+        trainer(dynamic), state, data
       ),
     )
 

@@ -9,7 +9,9 @@ from jaxdl import sweep
 from jaxdl.data import sources
 from jaxdl.laboratory import axes as axes_lib
 from jaxdl.laboratory import completion
+from jaxdl.laboratory import inactivity
 from jaxdl.laboratory import networks
+import numpy as np
 import xarray as xr
 
 
@@ -20,6 +22,8 @@ def train(
   *,
   make_model: Callable[..., Any] | None = None,
   layerwise: bool = True,
+  evaluate: networks.Evaluate = networks.on_test_split,
+  watched: np.ndarray | None = None,
   where: Callable[[sweep.Cell], bool] = lambda cell: True,
 ) -> xr.Dataset:
   """Trains every cell of a grid on all devices.
@@ -30,6 +34,8 @@ def train(
     num_steps: of each network.
     make_model: as `laboratory.builder` takes it.
     layerwise: whether layers are measured, or only the network as a whole.
+    evaluate: what is recorded of a trained network.
+    watched: inputs on which `inactivity.watching` follows each unit.
     where: which cells of the product are trained.
 
   Returns:
@@ -60,7 +66,10 @@ def train(
     dataset.num_classes,
     make_model,
     layerwise=layerwise,
+    evaluate=evaluate,
   )
+  if watched is not None:
+    build = inactivity.watching(build, watched, dataset.num_classes, make_model)
   with tempfile.TemporaryDirectory() as folder:
     sweep.run(
       plan,

@@ -5,6 +5,7 @@ import chex
 from jaxdl.data import sources
 from jaxdl.laboratory import backward
 from jaxdl.laboratory import best_rate
+from jaxdl.laboratory import networks
 from jaxdl.laboratory import trained
 import numpy as np
 
@@ -65,6 +66,20 @@ class TrainTest(absltest.TestCase):
     record = self.record.assign(loss=(('cell', 'step'), spoiled))
     best = best_rate.at_best_rate(record, ())
     self.assertAlmostEqual(best['learning_rate'].item(), 1e-9)
+
+  def test_both_splits_are_evaluated_alike(self):
+    """The splits of this dataset are one."""
+    record = trained.train(
+      {'activation': ['rrelu'], 'seed': [0, 1], **_SIZES},
+      _dataset(),
+      3,
+      layerwise=False,
+      evaluate=networks.on_both_splits,
+    )
+    for name in ('loss', 'accuracy'):
+      np.testing.assert_allclose(
+        record[f'train_{name}'], record[f'test_{name}'], rtol=1e-6
+      )
 
   def test_refuses_to_lose_an_axis(self):
     with self.assertRaisesRegex(ValueError, 'varies in learning_rate'):

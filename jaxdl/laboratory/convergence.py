@@ -1,0 +1,49 @@
+"""How many steps training takes to a level, and how much faster one is."""
+
+import numpy as np
+import xarray as xr
+
+_WINDOW = 10  # Batches over which a loss is averaged, since one is noisy.
+
+
+def steps_until(
+  values: xr.DataArray, level: float, *, rising: bool = False
+) -> xr.DataArray:
+  """Counts the steps until the mean of the last ten batches reaches a level.
+
+  Args:
+    values: over `step` and more, such as the `loss` of a record.
+    level: finite.
+    rising: whether the level is reached from below, as by an accuracy.
+
+  Returns:
+    The number of steps over the other dimensions, at least ten; infinite where
+    the level was never reached. A mean that is not finite reaches none.
+
+  Raises:
+    ValueError: there are fewer than ten steps.
+  """
+  if values.sizes['step'] < _WINDOW:
+    raise ValueError(
+      f'{values.sizes["step"]} steps have no mean of {_WINDOW}; train longer'
+    )
+  means = values.rolling(step=_WINDOW).mean().transpose(..., 'step')
+  reached = (means >= level) if rising else (means <= level)
+  reached &= np.isfinite(means)
+  first = reached.values.argmax(-1) + 1.0
+  steps = np.where(reached.values.any(-1), first, np.inf)
+  return reached.isel(step=0, drop=True).copy(data=steps)
+
+
+def times_as_many(slower: xr.DataArray, faster: xr.DataArray) -> xr.DataArray:
+  """Divides numbers of steps, of which some may be infinite.
+
+  Args:
+    slower: steps of what is said to be slower.
+    faster: steps of what is said to be faster.
+
+  Returns:
+    The ratio; 1 where neither reached the level, which tells no difference.
+  """
+  neither = np.isinf(slower) & np.isinf(faster)
+  return (slower.where(~neither, 1.0)) / (faster.where(~neither, 1.0))

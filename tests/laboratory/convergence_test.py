@@ -1,0 +1,53 @@
+"""Tests for `laboratory/convergence.py`."""
+
+from absl.testing import absltest
+from jaxdl.laboratory import convergence
+import numpy as np
+import xarray as xr
+
+_INF = np.inf
+
+
+def _over_steps(*rows):
+  return xr.DataArray(np.array(rows, float), dims=('seed', 'step'))
+
+
+class StepsUntilTest(absltest.TestCase):
+  def test_counts_until_the_mean_of_ten_reaches_the_level(self):
+    falling = np.concatenate([np.full(20, 2.0), np.zeros(20)])
+    never = np.full(40, 1.5)
+    once = np.where(np.arange(40) == 5, -1.0, 2.0)  # One batch is no end.
+    steps = convergence.steps_until(_over_steps(falling, never, once), 1.0)
+    np.testing.assert_array_equal(steps, [25, _INF, _INF])
+    self.assertEqual(steps.dims, ('seed',))
+
+  def test_rising_is_falling_upside_down(self):
+    values = _over_steps(np.linspace(0, 1, 30), np.zeros(30))
+    np.testing.assert_array_equal(
+      convergence.steps_until(values, 0.5, rising=True),
+      convergence.steps_until(-values, -0.5),
+    )
+
+  def test_what_diverges_reaches_nothing(self):
+    values = _over_steps(np.full(12, np.nan), np.full(12, -_INF))
+    steps = convergence.steps_until(values, 1.0)
+    np.testing.assert_array_equal(steps, [_INF, _INF])
+
+  def test_refuses_few_steps(self):
+    with self.assertRaisesRegex(ValueError, '9 steps have no mean of 10'):
+      convergence.steps_until(_over_steps(np.zeros(9)), 1.0)
+
+
+class TimesAsManyTest(absltest.TestCase):
+  def test_divides_also_what_was_never_reached(self):
+    values = lambda *x: xr.DataArray(list(x), dims='seed')
+    np.testing.assert_array_equal(
+      convergence.times_as_many(
+        values(30.0, _INF, 30.0, _INF), values(10.0, 10.0, _INF, _INF)
+      ),
+      [3, _INF, 0, 1],
+    )
+
+
+if __name__ == '__main__':
+  absltest.main()
