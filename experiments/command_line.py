@@ -36,6 +36,7 @@ _OURS = pathlib.Path(__file__).resolve().parents[1]
 _MACHINE = 'Machine'
 _USAGE_ERROR = 2
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it.
+_BROKEN_PIPE = 141  # 128 + SIGPIPE.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 Sections = Mapping[str, Sequence[flags.FlagHolder]]
@@ -55,7 +56,7 @@ def run(
   or OSError that a `raise` in our own code states. Everything else is a bug,
   and shows its traceback. Ctrl-C ends in status 130 and the message of the
   KeyboardInterrupt, which `main` may catch and raise anew to say where its work
-  is kept.
+  is kept. Where the output goes to a `head` that has seen enough, it ends there.
 
   Args:
     main: takes what is left of the command line after its flags.
@@ -84,10 +85,15 @@ def run(
 
   def guarded(argv: list[str]) -> Any:
     try:
-      return main(argv)
+      result = main(argv)
+      sys.stdout.flush()
+      return result
     except KeyboardInterrupt as error:
       signal.signal(signal.SIGINT, signal.SIG_DFL)  # A second ends at once.
       _exit(name, str(error) or 'interrupted', _INTERRUPTED)
+    except BrokenPipeError:  # Whoever read the output has seen enough.
+      os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+      sys.exit(_BROKEN_PIPE)
     except (ValueError, TypeError, OSError) as error:
       message = _mistake(error)
       if message is None:

@@ -54,7 +54,7 @@ def statement(docstring: str) -> Statement:
   found = {}
   for paragraph in paragraphs:
     head, _, text = ' '.join(paragraph.split()).partition(': ')
-    found[head.lower()] = text
+    found[head.lower()] = text[:1].upper() + text[1:]
   missing = {'claim', 'source', 'rule'} - found.keys()
   if missing:
     raise ValueError(

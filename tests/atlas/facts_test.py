@@ -20,9 +20,9 @@ class StatementTest(absltest.TestCase):
       facts.statement(_DOCSTRING),
       (
         'Water is wet',
-        'it wets what it touches.',
+        'It wets what it touches.',
         'Thales, 600 BC.',
-        'a sponge gains at least 1 g: of water, not of ice.',
+        'A sponge gains at least 1 g: of water, not of ice.',
       ),
     )
 

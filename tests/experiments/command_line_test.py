@@ -127,6 +127,20 @@ class CommandLineTest(parameterized.TestCase):
     done = self._run(f'--steps={steps}')
     self.assertEqual((done.returncode, done.stderr), (130, message))
 
+  def test_reader_that_has_seen_enough_is_no_error(self):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, 'w') as closed:
+      done = subprocess.run(
+        [sys.executable, '-m', 'experiments.one_run', '--steps=9'],
+        cwd=self.folder,
+        env={**os.environ, 'PYTHONPATH': str(self.folder)},
+        stdout=closed,
+        stderr=subprocess.PIPE,
+        text=True,
+      )
+    self.assertEqual((done.returncode, done.stderr), (141, ''))
+
   @parameterized.parameters('--help', '-h')
   def test_help_shows_docstring_and_own_flags(self, flag):
     done = self._run(flag)
