@@ -49,5 +49,20 @@ class TimesAsManyTest(absltest.TestCase):
     )
 
 
+class FewestStepsTest(absltest.TestCase):
+  def test_chooses_by_the_median_for_each_configuration(self):
+    steps = xr.DataArray(
+      [
+        [[50.0, 40, 60], [_INF, _INF, _INF]],
+        [[70.0, 80, 10], [30, 20, _INF]],
+      ],
+      {'learning_rate': [0.1, 1.0]},
+      ('learning_rate', 'depth', 'seed'),
+    )
+    best = convergence.fewest_steps(steps)
+    np.testing.assert_array_equal(best, [[50, 40, 60], [30, 20, _INF]])
+    np.testing.assert_array_equal(best['learning_rate'], [0.1, 1.0])
+
+
 if __name__ == '__main__':
   absltest.main()
