@@ -46,8 +46,8 @@ _SIDES = {'left': -1.0, 'right': 1.0}
 _FAR = 10.0
 _DIFFERENCE = 1e-5  # Of the central differences.
 _LEVEL = 1.0  # Of the training loss; that of guessing among ten is 2.3.
-# A rate that ends low is often not the fastest to a level. The first measurement
-# had only the former; the answer turns on it, so that both are reported.
+# A rate that ends low is often not the fastest to a level. The first run had
+# the former alone; the answer turns on it, so both are reported.
 _TUNED = ('the rate that ends lowest', 'the rate that gets there first')
 
 
