@@ -56,7 +56,7 @@ def run(
   or OSError that a `raise` in our own code states. Everything else is a bug,
   and shows its traceback. Ctrl-C ends in status 130 and the message of the
   KeyboardInterrupt, which `main` may catch and raise anew to say where its work
-  is kept. Where the output goes to a `head` that has seen enough, it ends there.
+  is kept. It also ends where a `head` that its output goes to has seen enough.
 
   Args:
     main: takes what is left of the command line after its flags.

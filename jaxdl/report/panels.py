@@ -17,6 +17,7 @@ import numpy as np
 _COLUMNS = 3
 _WIDTH_AT_TICK = 0.5
 _DASHES = ('-', '--', ':', '-.')
+_MARKERS = ('o', 's', '^', 'D')  # Beside each dash.
 
 
 class Series(NamedTuple):
@@ -79,6 +80,7 @@ def draw(panels: Sequence[Panel], names: Sequence[str]) -> figure_lib.Figure:
     name: {
       'color': figures.PALETTE[i % len(figures.PALETTE)],
       'linestyle': _DASHES[i // len(figures.PALETTE) % len(_DASHES)],
+      'marker': _MARKERS[i // len(figures.PALETTE) % len(_MARKERS)],
     }
     for i, name in enumerate(names)
   }
@@ -92,7 +94,7 @@ def draw(panels: Sequence[Panel], names: Sequence[str]) -> figure_lib.Figure:
     for axes in all_axes[len(panels) :]:
       axes.remove()
     handles = [
-      lines.Line2D([], [], label=name, **style)
+      lines.Line2D([], [], label=name, markersize=4, **style)
       for name, style in styles.items()
     ]
     figure.legend(
@@ -124,8 +126,7 @@ def _draw_panel(axes, panel: Panel, styles) -> None:
     axes.plot(
       x,
       middle,
-      marker='o' if marked else None,
-      markersize=4,
+      markersize=4 if marked else 0,
       **styles[name] | ({'linestyle': ''} if panel.ticks else {}),
     )
     if marked:
