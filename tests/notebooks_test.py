@@ -1,0 +1,73 @@
+"""Tests for the notebooks: they run, without a warning, and hold no outputs."""
+
+import pathlib
+import re
+
+from absl.testing import absltest
+from absl.testing import parameterized
+import nbclient
+import nbformat
+
+_FOLDER = pathlib.Path(__file__).resolve().parents[1] / 'notebooks'
+_NAMES = sorted(path.stem for path in _FOLDER.glob('*.ipynb'))
+_STRICT = "import warnings\nwarnings.simplefilter('error')"
+
+
+def _read(name):
+  return nbformat.read(_FOLDER / f'{name}.ipynb', as_version=4)
+
+
+def _code(name):
+  return [cell for cell in _read(name).cells if cell.cell_type == 'code']
+
+
+class NotebooksTest(parameterized.TestCase):
+  def test_all_are_known(self):
+    self.assertEqual(_NAMES, ['laboratory', 'tour', 'x_ray'])
+
+  @parameterized.parameters(*_NAMES)
+  def test_runs_on_a_cpu_without_a_warning(self, name):
+    notebook = _read(name)
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(_STRICT))
+    client = nbclient.NotebookClient(
+      notebook,
+      timeout=600,
+      resources={'metadata': {'path': str(_FOLDER)}},
+    )
+    client.execute()
+    outputs = [o for cell in notebook.cells for o in cell.get('outputs', ())]
+    said = [o.text for o in outputs if o.get('name') == 'stderr']
+    self.assertEmpty(said)
+    kinds = {kind for output in outputs for kind in output.get('data', ())}
+    self.assertNotEmpty(kinds & {'image/png', 'text/html'})
+
+  @parameterized.parameters(*_NAMES)
+  def test_is_stripped(self, name):
+    notebook = _read(name)
+    nbformat.validate(notebook)
+    self.assertEqual(set(notebook.metadata), {'kernelspec', 'language_info'})
+    for cell in notebook.cells:
+      self.assertEmpty(cell.get('outputs', ()))
+      self.assertIsNone(cell.get('execution_count'))
+      self.assertEmpty(cell.metadata)
+
+  @parameterized.parameters(*_NAMES)
+  def test_begins_by_installing_what_is_missing(self, name):
+    self.assertEqual(_code(name)[0].source, _code('tour')[0].source)
+
+  @parameterized.parameters(*_NAMES)
+  def test_each_measurement_has_a_question_and_an_answer(self, name):
+    cells = _read(name).cells
+    self.assertEqual(
+      (cells[0].cell_type, cells[-1].cell_type), 2 * ('markdown',)
+    )
+    sources = [(cell.cell_type, cell.source) for cell in cells]
+    for before, cell, after in zip(
+      *(sources[i:] for i in range(3)), strict=False
+    ):
+      if cell[0] == 'code' and re.search(r'^\*\*.*\?', before[1], re.M):
+        self.assertEqual(after[0], 'markdown', cell[1])
+
+
+if __name__ == '__main__':
+  absltest.main()
