@@ -5,6 +5,7 @@
 # ./run.sh help                  lists the experiments
 # ./run.sh test                  format, lint, types and tests
 # ./run.sh benchmark [name]      times jaxdl against what it replaces
+# ./run.sh docs [--serve]        builds the documentation into site/, or serves it
 
 set -euo pipefail
 
@@ -158,11 +159,24 @@ run_benchmark() {
   exec "$python" -m "benchmarks.$name" "$@"
 }
 
+# Builds the documentation's site, or shows it while it is being written.
+run_docs() {
+  set_up docs
+  cd "$root"
+  if [ "${1:-}" = --serve ]; then
+    shift
+    exec "$python" -m mkdocs serve "$@"
+  fi
+  "$python" -m mkdocs build --strict "$@"
+  say "Documentation: $root/site/index.html"
+}
+
 case ${1:-} in
   '') run_experiment gradient_flow ;;
   help | -h | --help) list_experiments ;;
   test) shift; run_tests "$@" ;;
   benchmark) shift; run_benchmark "$@" ;;
+  docs) shift; run_docs "$@" ;;
   -*) run_experiment gradient_flow "$@" ;;
   *) run_experiment "$@" ;;
 esac

@@ -126,6 +126,17 @@ class RunShTest(parameterized.TestCase):
     self.assertLen(self._calls(f'--editable {self.checkout}[benchmark]'), 1)
     self.assertLen(self._calls('-m benchmarks.headline'), 1)
 
+  def test_documentation_is_built_strictly_or_served(self):
+    done = self._run('docs')
+    self.assertEqual(done.returncode, 0, done.stderr)
+    self.assertLen(self._calls(f'--editable {self.checkout}[docs]'), 1)
+    self.assertEqual(self._calls('mkdocs'), ['-m mkdocs build --strict'])
+    self.assertIn(f'{self.checkout}/site/index.html', done.stderr)
+    self._run('docs', '--serve', '--dev-addr=localhost:8001')
+    self.assertEqual(
+      self._calls('mkdocs'), ['-m mkdocs serve --dev-addr=localhost:8001']
+    )
+
   def test_nvidia_gpu_brings_cuda(self):
     smi = self.bin / 'nvidia-smi'
     smi.write_text('#!/bin/sh\necho "GPU 0: NVIDIA H100 (UUID: GPU-1)"\n')
