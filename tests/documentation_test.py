@@ -128,6 +128,14 @@ class SiteTest(parameterized.TestCase):
           places = self.pages[target.resolve().relative_to(self.site)].places
           self.assertIn(place, places, f'{path}: {link}')
 
+  def test_lists_are_lists(self):
+    """An item that follows a block of the one before it needs a blank line."""
+    for path in self.pages:
+      text = (self.site / path).read_text('utf-8')
+      text = re.sub(r'<pre.*?</pre>|<script.*?</script>', '', text, flags=re.S)
+      for paragraph in re.findall(r'<p>.*?</p>', text, re.S):
+        self.assertNotRegex(paragraph, r'\n(- |\d+\. |\| |```)', str(path))
+
   def test_asks_nothing_of_the_network(self):
     for path, page in self.pages.items():
       for loaded in page.loaded:
