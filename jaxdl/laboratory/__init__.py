@@ -21,12 +21,16 @@ from jaxdl.laboratory.networks import batches
 from jaxdl.laboratory.networks import builder
 from jaxdl.laboratory.networks import model
 from jaxdl.laboratory.networks import numbers
+from jaxdl.laboratory.recurrent import log_cotangents_in_time
+from jaxdl.laboratory.recurrent import PROBLEMS
+from jaxdl.laboratory.recurrent import train_recurrent
 from jaxdl.laboratory.trained import train
 
 __all__ = [
   'COMPUTE_DTYPES',
   'DEFAULTS',
   'OWN',
+  'PROBLEMS',
   'Static',
   'at_best_rate',
   'batches',
@@ -36,10 +40,12 @@ __all__ = [
   'distinct',
   'layer_names',
   'log_cotangents',
+  'log_cotangents_in_time',
   'model',
   'numbers',
   'over_axes',
   'sized_models',
   'split',
   'train',
+  'train_recurrent',
 ]

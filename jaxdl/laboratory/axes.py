@@ -95,9 +95,9 @@ def split(cell: sweep.Cell) -> tuple[Static, dict[str, float]]:
   _check_numbers(cell)
   activation = _parse(cell, 'activation', _activation_numbers)
   shortcut = _parse(cell, 'shortcut', _shortcut_numbers)
-  clip = _parse(cell, 'clip', _clip_numbers)
+  clip, threshold = clipping(cell)
   optimizer = _parse(cell, 'optimizer', training.optimizer.hyperparameters)
-  _check_ranges(activation, clip, optimizer)
+  _check_ranges(activation, optimizer)
   if 'weight_std' in cell:
     choice.choose(
       'initializer with weight_std', str(cell['init']), SCALED_INITS
@@ -111,8 +111,7 @@ def split(cell: sweep.Cell) -> tuple[Static, dict[str, float]]:
     activation=activation.name,
     norm=zoo.chosen(name, 'norm', str(cell['norm'])),
     shortcut=zoo.chosen(name, 'shortcut', shortcut.name),
-    # Not to clip is to clip at infinity, in the same program.
-    clip='norm' if clip.name == 'none' else clip.name,
+    clip=clip,
     init=str(cell['init']),
     has_random_biases=float(cell['bias_std']) > 0,
     optimizer=optimizer.name,
@@ -127,7 +126,7 @@ def split(cell: sweep.Cell) -> tuple[Static, dict[str, float]]:
     'learning_rate': cell['learning_rate'],
     'weight_decay': cell['weight_decay'],
     'bias_std': cell['bias_std'],
-    'clip.threshold': clip.numbers.get('threshold', math.inf),
+    'clip.threshold': threshold,
     **_prefixed('activation', activation.numbers),
     **_prefixed('shortcut', shortcut.numbers),
     **_prefixed('optimizer', optimizer.numbers),
@@ -135,6 +134,29 @@ def split(cell: sweep.Cell) -> tuple[Static, dict[str, float]]:
   if 'weight_std' in cell:
     dynamic['weight_std'] = cell['weight_std']
   return static, {name: float(value) for name, value in dynamic.items()}
+
+
+def clipping(cell: sweep.Cell) -> tuple[str, float]:
+  """Returns how a cell clips, and the threshold.
+
+  Not to clip is to clip the norm at infinity, in the same program.
+
+  Args:
+    cell: its `clip` is `none`, or a name of `training.clipping` and a
+      threshold, as in `norm:1.0`.
+
+  Raises:
+    ValueError: a name that is unknown, or a threshold that is none.
+  """
+  clip = _parse(cell, 'clip', _clip_numbers)
+  if clip.name == 'none':
+    return 'norm', math.inf
+  threshold = clip.numbers['threshold']
+  if threshold <= 0:
+    raise ValueError(
+      f'clip {clip.name} has the threshold {threshold:g}; it must be positive'
+    )
+  return clip.name, threshold
 
 
 def takes_sizes(model: str) -> bool:
@@ -165,15 +187,8 @@ def _check_numbers(cell: sweep.Cell) -> None:
       )
 
 
-def _check_ranges(
-  activation: choice.Choice, clip: choice.Choice, optimizer: choice.Choice
-) -> None:
+def _check_ranges(activation: choice.Choice, optimizer: choice.Choice) -> None:
   """Raises a ValueError for numbers that parse but make no sense."""
-  if clip.numbers.get('threshold', 1.0) <= 0:
-    raise ValueError(
-      f'clip {clip.name} has the threshold {clip.numbers["threshold"]:g}; '
-      'it must be positive'
-    )
   for name, value in optimizer.numbers.items():  # Decays of running averages.
     if not 0 <= value < 1:
       raise ValueError(
