@@ -1,7 +1,11 @@
 """Tests for the notebooks: they run, without a warning, and hold no outputs."""
 
+import contextlib
+from importlib import metadata
 import pathlib
 import re
+import tempfile
+from unittest import mock
 
 from absl.testing import absltest
 from absl.testing import parameterized
@@ -10,6 +14,7 @@ import nbformat
 
 _FOLDER = pathlib.Path(__file__).resolve().parents[1] / 'notebooks'
 _NAMES = sorted(path.stem for path in _FOLDER.glob('*.ipynb'))
+_KEPT = ('jax', 'jaxlib')
 _STRICT = "import warnings\nwarnings.simplefilter('error')"
 
 
@@ -54,6 +59,33 @@ class NotebooksTest(parameterized.TestCase):
   @parameterized.parameters(*_NAMES)
   def test_begins_by_installing_what_is_missing(self, name):
     self.assertEqual(_code(name)[0].source, _code('tour')[0].source)
+
+  def _install(self, folder):
+    """Runs the first cell in a folder, where jaxdl seems to be missing."""
+    find = lambda name: None if name == 'jaxdl' else mock.sentinel.found
+    with (
+      contextlib.chdir(folder),
+      mock.patch('importlib.util.find_spec', find),
+      mock.patch('subprocess.run') as run,
+    ):
+      exec(_code('tour')[0].source, {})
+    (command,) = run.call_args.args
+    return command[command.index('--quiet') + 1 :]
+
+  def test_a_checkout_around_is_installed_and_jax_is_kept(self):
+    versions = [f'{name}=={metadata.version(name)}' for name in _KEPT]
+    self.assertEqual(self._install(_FOLDER), [str(_FOLDER.parent), *versions])
+
+  def test_an_uploaded_wheel_is_installed(self):
+    with tempfile.TemporaryDirectory() as folder:
+      wheel = pathlib.Path(folder).resolve() / 'jaxdl-0.1.0-py3-none-any.whl'
+      wheel.touch()
+      self.assertEqual(self._install(folder)[0], str(wheel))
+
+  def test_what_is_not_there_is_told_in_one_line(self):
+    with tempfile.TemporaryDirectory() as folder:
+      with self.assertRaisesRegex(FileNotFoundError, '^jaxdl is not .*SOURCE$'):
+        self._install(folder)
 
   @parameterized.parameters(*_NAMES)
   def test_each_measurement_has_a_question_and_an_answer(self, name):
