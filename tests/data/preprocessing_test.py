@@ -123,6 +123,28 @@ class StandardizationTest(parameterized.TestCase):
     np.testing.assert_allclose(fitted.std, np.sqrt(1.25), rtol=1e-12)
 
 
+class DownsampleTest(parameterized.TestCase):
+  def test_averages_squares_of_both_splits(self):
+    images = np.arange(2 * 4 * 6 * 1, dtype=np.uint8).reshape(2, 4, 6, 1)
+    dataset = sources.from_arrays(images, [0, 1], images + 9, [1, 0])
+    small = preprocessing.downsample(dataset, 2)
+    expected = [[3.5, 5.5, 7.5], [15.5, 17.5, 19.5]]
+    np.testing.assert_array_equal(small.train_images[0, ..., 0], expected)
+    np.testing.assert_array_equal(
+      small.test_images, small.train_images + np.float32(9)
+    )
+    self.assertEqual(small.test_images.dtype, np.float32)
+
+  def test_a_factor_of_one_keeps_the_values(self):
+    same = preprocessing.downsample(_dataset(), 1)
+    np.testing.assert_array_equal(same.train_images, _dataset().train_images)
+
+  @parameterized.parameters(0, 2, 5)
+  def test_a_factor_that_does_not_divide_is_refused(self, factor):
+    with self.assertRaisesRegex(ValueError, 'random: images of 5x4.*divides'):
+      preprocessing.downsample(_dataset(), factor)
+
+
 class PreprocessTest(parameterized.TestCase):
   @parameterized.product(
     name=preprocessing.names(), dtype=[np.uint8, np.float32]
