@@ -316,7 +316,9 @@ def draw(data: xr.Dataset) -> figure_lib.Figure:
   maps = data['derivative'].values[:depth]
   with matplotlib.rc_context(figures.STYLE):
     figure = figure_lib.Figure(figsize=(9.6, 2.9), layout='constrained')
-    left, right = np.ravel(figure.subfigures(1, 2, width_ratios=[2.1, 1]))
+    (left, right), *_ = figure.subfigures(
+      1, 2, squeeze=False, width_ratios=[2.1, 1]
+    )
     all_axes = left.subplots(1, depth)
     scale = colors.LogNorm(np.nanmin(maps[maps > 0]), maps.max())
     palette = matplotlib.colormaps['viridis'].with_extremes(bad='#e6e6e6')
