@@ -205,7 +205,7 @@ def draw(data: xr.Dataset) -> figure_lib.Figure:
   through_time = panels.Panel(
     'Recurrent, before training',
     'time step t',
-    'log10 of dz/dh_t, less that of the last',
+    'log10 of dz/dh_t over dz/dh_T',
     {
       name: panels.over_seeds(
         logs['time'].values, relative.sel(cell=name).values
