@@ -1,10 +1,11 @@
 """The gradient on its way back through a network that is not yet trained."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxdl import layers
 from jaxdl import sweep
 from jaxdl import tracing
 from jaxdl import training
@@ -19,6 +20,7 @@ def log_cotangents(
   cell: Mapping[str, sweep.grid.Value],
   dataset: sources.Dataset,
   num_seeds: int,
+  make_model: Callable[..., layers.Layer] | None = None,
 ) -> np.ndarray:
   """Measures how large dz/dx is at each layer's output, whatever its size.
 
@@ -27,6 +29,7 @@ def log_cotangents(
       seed counts for nothing.
     dataset: preprocessed, float32; the first batch is taken.
     num_seeds: networks, of seeds 0, 1, ...
+    make_model: as `laboratory.builder` takes it.
 
   Returns:
     log10 of the root mean square over the batch, `[seed, layer]`, the readout
@@ -35,7 +38,7 @@ def log_cotangents(
   whole = completion.complete({**axes.DEFAULTS, **cell})
   static, dynamic = axes.split(whole)
   numbers = {name: jnp.asarray(value) for name, value in dynamic.items()}
-  model = networks.model(static, numbers, dataset.num_classes)
+  model = (make_model or networks.model)(static, numbers, dataset.num_classes)
   images = jnp.asarray(dataset.train_images[: static.batch_size])
   labels = jnp.asarray(dataset.train_labels[: static.batch_size])
 
@@ -47,8 +50,8 @@ def log_cotangents(
       return training.loss.cross_entropy(logits, labels)
 
     found = tracing.log_cotangent_profile(loss_fn)(params)
-    layers = [found[scope].reshape(-1) for scope in training.outputs(params)]
-    return jnp.concatenate(layers)
+    scopes = training.outputs(params)
+    return jnp.concatenate([found[scope].reshape(-1) for scope in scopes])
 
   keys = jax.vmap(jax.random.key)(jnp.arange(num_seeds))
   return np.asarray(jax.jit(lambda keys: jax.lax.map(measure, keys))(keys))
