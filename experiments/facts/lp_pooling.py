@@ -39,6 +39,7 @@ from jaxdl.models import units
 from jaxdl.report import panels
 from matplotlib import figure as figure_lib
 import numpy as np
+from scipy import special
 import xarray as xr
 
 _WINDOW = 3
@@ -58,6 +59,7 @@ _POOLINGS: Mapping[str, Any] = {
   'average pooling': lambda: layers.avg_pool(2),
   _LEARNED: lambda: layers.lp_pool(2, p=_START, learned=True),
 }
+_FIXED = [name for name in _POOLINGS if name != _LEARNED]
 _PLACES = {'exponent0': 'first pooling', 'exponent1': 'second pooling'}
 _AT_ENDS = 10  # Batches over which a loss is averaged.
 
@@ -92,21 +94,18 @@ def measure(
 
 
 @functools.partial(jax.jit, static_argnums=2)
-def _pool(x: jax.Array, p: float | jax.Array, form: str) -> jax.Array:
+def _pool(x: Any, p: Any, form: str) -> jax.Array:
   pool = layers.lp_pool(_WINDOW, p=p, reduction=form)
   return pool.apply((), (), x)[0]
 
 
-@jax.jit
-def _by_exponent(x: jax.Array, p: float) -> jax.Array:
-  """dy/dp of the mean form, in every window."""
-  return jax.jvp(lambda p: _pool(x, p, _MEAN), (p,), (1.0,))[1]
-
-
-@jax.jit
-def _pull_back(x: jax.Array, p: float, ct: jax.Array) -> Any:
-  y, back = jax.vjp(lambda x: _pool(x, p, _MEAN), x)
-  return y, back(ct)[0]
+def _slope_error(x: np.ndarray, p: float) -> float:
+  """Compares dy/dp with central differences, over the largest."""
+  pool = lambda p: _pool(x, p, _MEAN)
+  _, slope = jax.jvp(pool, (p,), (1.0,))
+  h = _DIFFERENCE
+  error = slope - (pool(p + h) - pool(p - h)) / (2 * h)
+  return float(jnp.abs(error).max() / jnp.abs(slope).max())
 
 
 def _norms(seed: int) -> xr.Dataset:
@@ -120,33 +119,21 @@ def _norms(seed: int) -> xr.Dataset:
       np.stack([np.asarray(_pool(x, p, form)) for p in _EXPONENTS])
       for form in (_SUM, _MEAN)
     )
-    slopes = np.stack([_by_exponent(x, p) for p in _LEARNABLE])
-    h = _DIFFERENCE
-    differences = np.stack(
-      [
-        np.subtract(_pool(x, p + h, _MEAN), _pool(x, p - h, _MEAN)) / (2 * h)
-        for p in _LEARNABLE
-      ]
-    )
-  slope_error = np.abs(slopes - differences).max((1, 2, 3, 4))
-  slope_error /= np.abs(slopes).max((1, 2, 3, 4))
-  average = windows.mean(-1)
+    slope_errors = [_slope_error(x, p) for p in _LEARNABLE]
   relative = sums / largest
   bound = _COUNT ** (1 / np.array(_EXPONENTS))[:, None, None, None, None]
   excess = np.maximum(relative / bound - 1, 1 - relative)
   gaps = np.abs(np.stack([sums, means]) / largest - 1)
   at_one = {_SUM: sums[0] / _COUNT, _MEAN: means[0]}
-  errors = [np.abs(y / average - 1).max() for y in at_one.values()]
+  errors = [np.abs(y / windows.mean(-1) - 1).max() for y in at_one.values()]
   extreme = [_extreme(rng, scale) for scale in _SCALES.values()]
   return xr.Dataset(
     {
       'average_error': ('form', errors),
-      'slope_error': ('learnable', slope_error),
+      'slope_error': ('learnable', slope_errors),
       'bound_excess': ('p', excess.max((1, 2, 3, 4))),
       'gap': (('form', 'p'), gaps.mean((2, 3, 4, 5))),
-      **{
-        name: ('scale', [each[name] for each in extreme]) for name in extreme[0]
-      },
+      **{k: ('scale', [each[k] for each in extreme]) for k in extreme[0]},
     },
     {
       'form': list(at_one),
@@ -160,11 +147,9 @@ def _norms(seed: int) -> xr.Dataset:
 def _windows(x: np.ndarray) -> np.ndarray:
   """The numbers of each window along a last axis."""
   batch, height, width, channels = x.shape
-  split = x.reshape(
-    batch, height // _WINDOW, _WINDOW, width // _WINDOW, _WINDOW, channels
-  )
-  moved = split.transpose(0, 1, 3, 5, 2, 4)
-  return moved.reshape(*moved.shape[:4], _COUNT)
+  sizes = height // _WINDOW, _WINDOW, width // _WINDOW, _WINDOW
+  split = x.reshape(batch, *sizes, channels).transpose(0, 1, 3, 5, 2, 4)
+  return split.reshape(*split.shape[:4], _COUNT)
 
 
 def _extreme(rng: np.random.Generator, scale: float) -> dict[str, float]:
@@ -174,18 +159,15 @@ def _extreme(rng: np.random.Generator, scale: float) -> dict[str, float]:
   with np.errstate(over='ignore', under='ignore'):
     plain = (np.abs(windows).astype(np.float32) ** _LARGE).mean(-1)
   logs = np.log(np.abs(windows))
-  top = logs.max(-1, keepdims=True)
-  powers = np.exp(_LARGE * (logs - top))
-  log_norm = top[..., 0] + np.log(powers.mean(-1)) / _LARGE
+  log_norm = special.logsumexp(_LARGE * logs, -1, b=1 / _COUNT) / _LARGE
   ct = rng.normal(size=log_norm.shape)
   derivative = np.exp((_LARGE - 1) * (logs - log_norm[..., None])) / _COUNT
   expected = ct[..., None] * np.sign(windows) * derivative
-  y, back = _pull_back(x, _LARGE, ct.astype(np.float32))
-  difference = np.abs(_windows(np.asarray(back, np.float64)) - expected)
+  y, back = jax.vjp(lambda x: _pool(x, _LARGE, _MEAN), x)
+  (gradient,) = back(jnp.asarray(ct, jnp.float32))
+  difference = np.abs(_windows(np.asarray(gradient, np.float64)) - expected)
   return {
-    'value_error': np.abs(
-      np.asarray(y, np.float64) / np.exp(log_norm) - 1
-    ).max(),
+    'value_error': np.abs(np.float64(y) / np.exp(log_norm) - 1).max(),
     'gradient_error': difference.max() / np.abs(expected).max(),
     'plain_failed': np.mean((plain == 0) | np.isinf(plain)),
   }
@@ -227,10 +209,11 @@ def _network(
   pooling: str, static: Any, dynamic: Any, num_classes: int
 ) -> layers.Layer:
   del dynamic
+  relu = layers.activation('relu')
   conv = lambda features: layers.named(
     {
       'conv': layers.conv(features, 3, weight_init=initializers.he()),
-      'activation': layers.activation('relu'),
+      'activation': relu,
       'pool': _POOLINGS[pooling](),
     }
   )
@@ -263,29 +246,20 @@ def claims(data: xr.Dataset) -> list[atlas.Claim]:
 
 
 def _claims_of_norms(data: xr.Dataset) -> list[atlas.Claim]:
-  at = lambda name: {
-    f'|x| about {scale}': data[name].sel(scale=scale).values
-    for scale in data['scale'].values
-  }
+  each = functools.partial(_each, data)
   return [
     atlas.Claim(
       'at p = 1 it is the scaled average of |x|',
       'largest relative error of lp_pool against it',
       atlas.at_most(1e-12),
-      {
-        f'{form} form': data['average_error'].sel(form=form).values
-        for form in data['form'].values
-      },
+      each('average_error', 'form', '{} form'),
       every=True,
     ),
     atlas.Claim(
       'it lies between the maximum and N^(1/p) times the maximum',
       'by how much the sum form leaves these bounds, relative',
       atlas.at_most(1e-12),
-      {
-        f'p = {p:g}': data['bound_excess'].sel(p=p).values
-        for p in data['p'].values
-      },
+      each('bound_excess', 'p', 'p = {:g}'),
       every=True,
     ),
     atlas.Claim(
@@ -298,23 +272,32 @@ def _claims_of_norms(data: xr.Dataset) -> list[atlas.Claim]:
       'the plain formula over- or underflows at p = 1,000',
       'share of windows in which it gives 0 or infinity, float32',
       atlas.at_least(0.5),
-      at('plain_failed'),
+      each('plain_failed', 'scale', '|x| about {}'),
     ),
-    atlas.Claim(
-      'scaled by the maximum, its values are right there',
-      'largest relative error in float32',
-      atlas.at_most(1e-5),
-      at('value_error'),
-      every=True,
-    ),
-    atlas.Claim(
-      'and so are its derivatives',
-      'largest error in float32, over the largest derivative',
-      atlas.at_most(1e-3),
-      at('gradient_error'),
-      every=True,
+    *(
+      atlas.Claim(
+        f'scaled by the maximum, its {what} are right there',
+        'error in float32, over the largest of them',
+        atlas.at_most(bound),
+        each(name, 'scale', '|x| about {}'),
+        every=True,
+      )
+      for what, name, bound in (
+        ('values', 'value_error', 1e-5),
+        ('derivatives', 'gradient_error', 1e-3),
+      )
     ),
   ]
+
+
+def _each(
+  data: xr.Dataset, name: str, axis: str, label: str
+) -> dict[str, np.ndarray]:
+  """The samples at each value of an axis."""
+  return {
+    label.format(value): data[name].sel({axis: value}).values
+    for value in data[axis].values
+  }
 
 
 def _power(gap: xr.DataArray) -> np.ndarray:
@@ -325,21 +308,17 @@ def _power(gap: xr.DataArray) -> np.ndarray:
 
 def _claims_of_training(data: xr.Dataset) -> list[atlas.Claim]:
   points = 100 * data['test_accuracy']
+  gained = points.sel(pooling=_LEARNED) - points.sel(pooling=_FIXED)
   loss = data['loss'].sel(pooling=_LEARNED)
-  first, last = (
-    loss.isel(step=part).mean('step')
-    for part in (slice(_AT_ENDS), slice(-_AT_ENDS, None))
-  )
+  first = loss.isel(step=slice(_AT_ENDS)).mean('step')
+  last = loss.isel(step=slice(-_AT_ENDS, None)).mean('step')
   moved = abs(data['exponent'] - _START)
   return [
     atlas.Claim(
       'p has a derivative, so that it can be learned',
       'largest error of dy/dp against central differences, over the largest',
       atlas.at_most(1e-6),
-      {
-        f'p = {p:g}': data['slope_error'].sel(learnable=p).values
-        for p in data['learnable'].values
-      },
+      _each(data, 'slope_error', 'learnable', 'p = {:g}'),
       every=True,
     ),
     atlas.Claim(
@@ -358,11 +337,7 @@ def _claims_of_training(data: xr.Dataset) -> list[atlas.Claim]:
       'a learned p is as good as max and as average pooling',
       'test accuracy gained over it, points',
       atlas.at_least(-1),
-      {
-        name: (points.sel(pooling=_LEARNED) - points.sel(pooling=name)).values
-        for name in _POOLINGS
-        if name != _LEARNED
-      },
+      {name: gained.sel(pooling=name).values for name in _FIXED},
     ),
   ]
 
@@ -373,25 +348,25 @@ def draw(data: xr.Dataset) -> figure_lib.Figure:
   Args:
     data: what `measure` returned.
   """
+  data = data.rolling(step=_AT_ENDS, min_periods=1).mean()
   p = data['p'].values
   bound = 'bound N^(1/p) − 1'
+  over = lambda x, name, dim, **at: panels.over_seeds(
+    x, data[name].sel(at).transpose('seed', dim).values
+  )
   lines = {
-    f'{form} form': panels.over_seeds(
-      p, data['gap'].sel(form=form).transpose('seed', 'p').values
-    )
-    for form in data['form'].values
+    f'{f} form': over(p, 'gap', 'p', form=f) for f in data['form'].values
   }
-  losses = data['loss'].rolling(step=_AT_ENDS).mean().dropna('step')
+  lines[bound] = panels.over_seeds(p, (_COUNT ** (1 / p) - 1)[None])
+  steps = data['step'].values + 1
+  learned = over(np.arange(data.sizes['place']), 'exponent', 'place')
   return panels.draw(
     [
       panels.Panel(
         'The way to the maximum',
         'p',
         '|y − max| / max',
-        {
-          **lines,
-          bound: panels.over_seeds(p, (_COUNT ** (1 / p) - 1)[None]),
-        },
+        lines,
         log_x=True,
         log_y=True,
       ),
@@ -399,29 +374,18 @@ def draw(data: xr.Dataset) -> figure_lib.Figure:
         'Training',
         'step',
         'training loss',
-        {
-          name: panels.over_seeds(
-            losses['step'].values + 1,
-            losses.sel(pooling=name).transpose('seed', 'step').values,
-          )
-          for name in _POOLINGS
-        },
+        {n: over(steps, 'loss', 'step', pooling=n) for n in _POOLINGS},
       ),
       panels.Panel(
         f'Learned p, from {_START:g}',
         '',
         'p after training',
-        {
-          _LEARNED: panels.over_seeds(
-            np.arange(data.sizes['place']),
-            data['exponent'].transpose('seed', 'place').values,
-          )
-        },
+        {_LEARNED: learned},
         marked=True,
         ticks=list(data['place'].values),
       ),
     ],
-    [*lines, bound, *_POOLINGS],
+    [*lines, *_POOLINGS],
   )
 
 
