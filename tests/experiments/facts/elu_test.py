@@ -1,0 +1,85 @@
+"""Tests for `experiments/facts/elu.py`."""
+
+from absl.testing import absltest
+from experiments.facts import elu
+from jaxdl import atlas
+from jaxdl.atlas import Verdict
+import numpy as np
+import xarray as xr
+
+
+def _data(*, shift, seconds):
+  """Data in which all seeds are alike; of ReLU and of ELU."""
+  return xr.Dataset(
+    {
+      'shift': (
+        ('activation', 'when', 'layer', 'seed'),
+        np.array(shift)[:, None, None, None] * np.ones((2, 2, 3, 6)),
+      ),
+      'seconds': (
+        ('activation', 'timed', 'seed'),
+        np.array(seconds)[:, None, None] * np.ones((2, 2, 6)),
+      ),
+    },
+    {
+      'activation': ['relu', 'elu'],
+      'when': list(elu._WHEN),
+      'timed': ['the function alone', 'a step of training'],
+    },
+  )
+
+
+def _verdicts(data):
+  return [atlas.judge(claim).verdict for claim in elu.claims(data)]
+
+
+class ClaimsTest(absltest.TestCase):
+  def test_textbook_confirms_and_its_opposite_refutes(self):
+    textbook = _data(shift=[0.6, 0.2], seconds=[1e-3, 2e-3])
+    self.assertEqual(_verdicts(textbook), 2 * [Verdict.CONFIRMED])
+    opposite = _data(shift=[0.5, 0.5], seconds=[1e-3, 1e-3])
+    self.assertEqual(_verdicts(opposite), 2 * [Verdict.REFUTED])
+
+
+class MeasureTest(absltest.TestCase):
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls.data = elu.measure(
+      2,
+      depth=2,
+      width=16,
+      num_steps=12,
+      learning_rates=(0.1,),
+      num_values=100,
+      timed=(2, 8, 8),
+      num_repeats=3,
+    )
+
+  def test_shapes(self):
+    self.assertEqual(
+      dict(self.data['shift'].sizes),
+      {'activation': 2, 'seed': 2, 'when': 2, 'layer': 2},
+    )
+    self.assertEqual(
+      dict(self.data['seconds'].sizes),
+      {'timed': 2, 'seed': 2, 'activation': 2},
+    )
+    self.assertGreater(self.data['seconds'].min().item(), 0)
+
+  def test_negative_outputs_bring_the_mean_down_at_once(self):
+    before = self.data['shift'].sel(when='before training').mean('layer')
+    self.assertLess(
+      before.sel(activation='elu').max().item(),
+      before.sel(activation='relu').min().item(),
+    )
+
+  def test_draws_both_functions(self):
+    axes = elu.draw(self.data).get_axes()
+    self.assertLen(axes, 3)
+    for each in axes:
+      self.assertLen(each.get_lines(), 2)
+
+
+if __name__ == '__main__':
+  absltest.main()
