@@ -15,6 +15,7 @@ fact that is being measured and no other: --resume goes on.
 Writes to --out:
 
   atlas.html          a section a fact: formula, rule, numbers, figure, source
+  atlas.md            the same as Markdown
   atlas.csv           a row for each claim under each condition
   <fact>/data.zarr    what was measured; verdicts are drawn from this alone
   <fact>/<fact>.png, .svg
@@ -38,6 +39,7 @@ _NAME = 'atlas'
 _FEWEST_SEEDS = 6  # That have an interval; `atlas.MIN_SEEDS`, without JAX.
 _FULL_SEEDS = 20
 _DATA = 'data.zarr'
+_FILES = ('atlas.html', 'atlas.md', 'atlas.csv')
 
 _ONLY = flags.DEFINE_list(
   'only', list(facts.NAMES), f'Facts, of {", ".join(facts.NAMES)}.'
@@ -114,7 +116,7 @@ def _output_folder(num_seeds: int) -> pathlib.Path:
     raise ValueError('--resume needs --out: the folder of the Atlas to resume')
   out = output.folder(_NAME)
   if not _RESUME.value:
-    output.check_files(out, (*facts.NAMES, 'atlas.html', 'atlas.csv'))
+    output.check_files(out, (*facts.NAMES, *_FILES))
   else:
     for name in facts.NAMES:
       if (out / name / _DATA).is_dir():
@@ -172,6 +174,7 @@ def _report(names: Sequence[str], out: pathlib.Path) -> None:
   """Judges what is stored, prints the table, writes the page."""
   from jaxdl import report
   from jaxdl.report import atlas as atlas_report
+  from jaxdl.report import atlas_markdown
   from jaxdl.report import atlas_page
   from jaxdl.report import figures
   from jaxdl.report import tables
@@ -184,8 +187,10 @@ def _report(names: Sequence[str], out: pathlib.Path) -> None:
       report.replace(out / result.name / f'{result.name}{suffix}', save)
   frame = atlas_report.frame(results)
   report.write_text(out / 'atlas.csv', tables.csv(frame))
+  versions = _versions()
+  report.write_text(out / 'atlas.md', atlas_markdown.render(results, versions))
   path = report.write_text(
-    out / 'atlas.html', atlas_page.render(results, _versions())
+    out / 'atlas.html', atlas_page.render(results, versions)
   )
   console = rich.console.Console()
   if not console.is_terminal:

@@ -23,7 +23,7 @@ class AtlasTest(study.Study):
     self.assertRegex(printed, r'Backpropagation: local.* confirmed')
     self.assertEqual(
       sorted(path.name for path in self.out.iterdir()),
-      ['atlas.csv', 'atlas.html', 'backpropagation'],
+      ['atlas.csv', 'atlas.html', 'atlas.md', 'backpropagation'],
     )
     self.assertEqual(
       sorted(path.name for path in (self.out / 'backpropagation').iterdir()),

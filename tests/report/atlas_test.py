@@ -1,4 +1,4 @@
-"""Tests for `report/atlas.py` and `report/atlas_page.py`."""
+"""Tests for `report/atlas.py`, and for its page and its Markdown."""
 
 import pathlib
 
@@ -7,6 +7,7 @@ from absl.testing import parameterized
 from jaxdl import atlas
 from jaxdl.atlas import facts
 from jaxdl.report import atlas as atlas_report
+from jaxdl.report import atlas_markdown
 from jaxdl.report import atlas_page
 from matplotlib import figure as figure_lib
 import numpy as np
@@ -111,6 +112,17 @@ class PageTest(absltest.TestCase):
     self.assertIn(
       r'alt="\frac{a}{b}"', atlas_page.formula_image(r'\frac{a}{b}')
     )
+
+
+class MarkdownTest(absltest.TestCase):
+  def test_tables_hold_every_condition_and_no_mark_of_the_text(self):
+    text = atlas_markdown.render([_result()], {'jaxdl': '0.1'})
+    self.assertIn('| 1 | [Things grow](#growth) | **depends** | ', text)
+    self.assertIn(r'| \<b\>it\</b\> grows | gain, points | 3.25', text)
+    self.assertIn('| both do: other | size | 0.375', text)
+    self.assertIn('![Figure of Things grow](growth/growth.svg)', text)
+    rows = [line for line in text.splitlines() if line.startswith('| ')]
+    self.assertLen(rows, 7)
 
 
 if __name__ == '__main__':
