@@ -27,7 +27,6 @@ from jaxdl import sweep
 from jaxdl import training
 from jaxdl.data import preprocessing
 from jaxdl.data import sources
-from jaxdl.laboratory import networks
 from jaxdl.report import panels
 from matplotlib import figure as figure_lib
 import numpy as np
@@ -88,7 +87,7 @@ def measure(
     few,
     num_steps,
     layerwise=False,
-    evaluate=networks.on_both_splits,
+    evaluate=laboratory.on_both_splits,
   )
   best = laboratory.at_best_rate(large, ())
   by_layer = lambda name: xr.concat(
@@ -119,7 +118,7 @@ def _slopes(
     'slope': each.mean(-1),
     'change': jnp.abs(each - _INITIAL).mean(-1),
   }
-  return networks.on_test_split(trainer, state, data) | {
+  return laboratory.on_test_split(trainer, state, data) | {
     f'{name}_{i + 1}': value
     for name, values in found.items()
     for i, value in enumerate(values)

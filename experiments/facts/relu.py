@@ -25,7 +25,6 @@ from jaxdl import laboratory
 from jaxdl.data import preprocessing
 from jaxdl.data import sources
 from jaxdl.double_precision import double_precision
-from jaxdl.laboratory import convergence
 from jaxdl.report import panels
 from matplotlib import figure as figure_lib
 import numpy as np
@@ -113,7 +112,7 @@ def measure(
 def _speed(record: xr.Dataset) -> xr.Dataset:
   """The steps to the error and its course, at the fastest rate."""
   error = 1 - laboratory.over_axes(record, ['learning_rate'])['accuracy']
-  steps = convergence.fewest_steps(convergence.steps_until(error, _ERROR))
+  steps = laboratory.fewest_steps(laboratory.steps_until(error, _ERROR))
   course = error.sel(learning_rate=steps['learning_rate'])
   return xr.Dataset(
     {
@@ -183,7 +182,7 @@ def claims(data: xr.Dataset) -> list[atlas.Claim]:
       'steps to a training error of 25%, over those of ReLU',
       atlas.at_least(1.5),
       {
-        other: convergence.times_as_many(
+        other: laboratory.times_as_many(
           steps.sel(activation=other), steps.sel(activation=_RELU)
         ).values
         for other in _OTHERS

@@ -26,7 +26,6 @@ from jaxdl import laboratory
 from jaxdl.data import preprocessing
 from jaxdl.data import sources
 from jaxdl.double_precision import double_precision
-from jaxdl.laboratory import networks
 from jaxdl.report import figures
 from jaxdl.report import panels
 import matplotlib
@@ -86,7 +85,7 @@ def measure(
     ),
     num_steps,
     layerwise=False,
-    evaluate=networks.on_both_splits,
+    evaluate=laboratory.on_both_splits,
   )
   best = laboratory.at_best_rate(record, ['activation'])
   with double_precision():

@@ -28,7 +28,6 @@ from jaxdl import layers
 from jaxdl.data import preprocessing
 from jaxdl.data import sources
 from jaxdl.double_precision import double_precision
-from jaxdl.laboratory import convergence
 from jaxdl.models import mlp
 from jaxdl.report import panels
 from matplotlib import figure as figure_lib
@@ -134,10 +133,10 @@ def _train(
     if name == _SIGMOID:
       shift = _shift(best)
     losses = laboratory.over_axes(record, ['learning_rate'])['loss']
-    fewest = convergence.fewest_steps(
-      convergence.steps_until(losses, _LEVEL)
+    fewest = laboratory.fewest_steps(
+      laboratory.steps_until(losses, _LEVEL)
     ).drop_vars('learning_rate')
-    lowest = convergence.steps_until(best['loss'], _LEVEL)
+    lowest = laboratory.steps_until(best['loss'], _LEVEL)
     steps = xr.concat([lowest, fewest], 'tuned')
     found.append(xr.Dataset({'loss': best['loss'], 'steps': steps}))
   whole = xr.concat(found, 'twin').assign(shift=shift)
@@ -220,7 +219,7 @@ def claims(data: xr.Dataset) -> list[atlas.Claim]:
       'twin',
       atlas.at_least(1.5),
       {
-        f'{twin} (at {tuned})': convergence.times_as_many(
+        f'{twin} (at {tuned})': laboratory.times_as_many(
           steps.sel(twin=_SIGMOID, tuned=tuned),
           steps.sel(twin=twin, tuned=tuned),
         ).values

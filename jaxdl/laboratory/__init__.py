@@ -17,10 +17,15 @@ from jaxdl.laboratory.completion import distinct
 from jaxdl.laboratory.completion import layer_names
 from jaxdl.laboratory.completion import OWN
 from jaxdl.laboratory.completion import sized_models
+from jaxdl.laboratory.convergence import fewest_steps
+from jaxdl.laboratory.convergence import steps_until
+from jaxdl.laboratory.convergence import times_as_many
 from jaxdl.laboratory.networks import batches
 from jaxdl.laboratory.networks import builder
 from jaxdl.laboratory.networks import model
 from jaxdl.laboratory.networks import numbers
+from jaxdl.laboratory.networks import on_both_splits
+from jaxdl.laboratory.networks import on_test_split
 from jaxdl.laboratory.recurrent import log_cotangents_in_time
 from jaxdl.laboratory.recurrent import PROBLEMS
 from jaxdl.laboratory.recurrent import train_recurrent
@@ -38,14 +43,19 @@ __all__ = [
   'complete',
   'decades_lost',
   'distinct',
+  'fewest_steps',
   'layer_names',
   'log_cotangents',
   'log_cotangents_in_time',
   'model',
   'numbers',
+  'on_both_splits',
+  'on_test_split',
   'over_axes',
   'sized_models',
   'split',
+  'steps_until',
+  'times_as_many',
   'train',
   'train_recurrent',
 ]
