@@ -11,6 +11,7 @@ from jaxdl.sweep import claim
 from jaxdl.sweep import compilation
 from jaxdl.sweep import experiment as experiment_lib
 from jaxdl.sweep import lanes
+from jaxdl.sweep import lock as lock_lib
 from jaxdl.sweep import memory
 from jaxdl.sweep import planning
 from jaxdl.sweep import program as program_lib
@@ -68,25 +69,29 @@ def run(
     How it went.
 
   Raises:
-    ValueError: `out` cannot take this sweep, or a program does not fit the
-      memory; nothing was written.
+    ValueError: `out` cannot take this sweep, another process is writing to it,
+      or a program does not fit the memory; nothing was written.
     StorageError: the disk is full; the sweep can be resumed.
   """
   begin = time.monotonic()
-  resuming = claim.claim(
-    out, plan, settings, resume=resume, overwrite=overwrite
-  )
-  pending = [
-    program
-    for program in plan.programs
-    if not (resuming and store_lib.is_finished(out, program))
-  ]
-  with contextlib.closing(
-    compilation.Compiler(compile_threads, plan.num_lanes)
-  ) as compiler:
+  with (
+    lock_lib.Lock(out) as lock,
+    contextlib.closing(
+      compilation.Compiler(compile_threads, plan.num_lanes)
+    ) as compiler,
+  ):
+    resuming = claim.claim(
+      out, plan, settings, resume=resume, overwrite=overwrite
+    )
+    pending = [
+      program
+      for program in plan.programs
+      if not (resuming and store_lib.is_finished(out, program))
+    ]
     shapes = _trace(pending, plan, build, data, indices, compiler)
     traced_at = time.monotonic()
     _check_memory(plan, pending, shapes, data, compiler)
+    lock.take()
     if not resuming:
       store_lib.create(out, plan, shapes.values(), settings, attributes)
     store = store_lib.reopen(out)
