@@ -96,7 +96,7 @@ def _inputs(
     images = dataset.train_images[chosen] // 2
     plain, brighter = (
       preprocessing.preprocess(
-        dataset._replace(train_images=some), name
+        dataset._replace(train_images=some, test_images=some[:1]), name
       ).train_images
       for some in (images, images + np.uint8(_BRIGHTER))
     )

@@ -54,6 +54,7 @@ _CURED = [name for name in CURES if name != _UNCURED]
 def measure(
   num_seeds: int,
   *,
+  cures: Sequence[str] = tuple(CURES),
   depths: Sequence[int] = (20, 50),
   width: int = 48,
   num_steps: int = 100,
@@ -63,6 +64,7 @@ def measure(
 
   Args:
     num_seeds: networks of each kind.
+    cures: of `CURES`.
     depths: layers before the readout.
     width: units of a layer.
     num_steps: of training.
@@ -89,26 +91,29 @@ def measure(
     dataset,
     num_steps,
     layerwise=False,
+    where=lambda cell: any(
+      CURES[cure].items() <= cell.items() for cure in cures
+    ),
   )
   axes = ('activation', 'norm', 'shortcut', 'depth')
   accuracy = laboratory.at_best_rate(record, axes)['test_accuracy']
   logs = [
     laboratory.log_cotangents(
-      {**cure, 'width': width, 'batch_size': 64, 'depth': max(depths)},
+      {**CURES[cure], 'width': width, 'batch_size': 64, 'depth': max(depths)},
       dataset,
       num_seeds,
     )[:, :-1]
-    for cure in CURES.values()
+    for cure in cures
   ]
   return xr.Dataset(
     {
       'log_cotangent': (('cure', 'seed', 'layer'), np.stack(logs)),
       'test_accuracy': xr.concat(
-        [accuracy.sel(cure, drop=True) for cure in CURES.values()], 'cure'
+        [accuracy.sel(CURES[cure], drop=True) for cure in cures], 'cure'
       ),
     },
     {
-      'cure': list(CURES),
+      'cure': list(cures),
       'layer': range(1, max(depths) + 1),
       'seed': range(num_seeds),
     },
@@ -181,6 +186,7 @@ def draw(data: xr.Dataset) -> figure_lib.Figure:
   """
   logs = data['log_cotangent'].transpose('cure', 'seed', 'layer')
   accuracy = data['test_accuracy'].transpose('cure', 'seed', 'depth')
+  cures = [str(cure) for cure in data['cure'].values]
   depths = [str(depth) for depth in data['depth'].values]
   return panels.draw(
     [
@@ -193,7 +199,7 @@ def draw(data: xr.Dataset) -> figure_lib.Figure:
             data['layer'].values,
             (logs - logs.isel(layer=-1)).sel(cure=cure).values,
           )
-          for cure in CURES
+          for cure in cures
         },
         whole_x=True,
       ),
@@ -205,13 +211,13 @@ def draw(data: xr.Dataset) -> figure_lib.Figure:
           cure: panels.over_seeds(
             np.arange(len(depths)), accuracy.sel(cure=cure).values
           )
-          for cure in CURES
+          for cure in cures
         },
         marked=True,
         ticks=depths,
       ),
     ],
-    list(CURES),
+    cures,
   )
 
 
