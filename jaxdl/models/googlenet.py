@@ -21,7 +21,7 @@ from jaxdl.models import stack
 from jaxdl.models import units
 
 # Table 1 of the paper.
-_BLOCKS = {
+BLOCKS = {
   '3a': layers.InceptionFeatures(64, 96, 128, 16, 32, 32),
   '3b': layers.InceptionFeatures(128, 128, 192, 32, 96, 64),
   '4a': layers.InceptionFeatures(192, 96, 208, 16, 48, 64),
@@ -145,7 +145,7 @@ def _blocks(
       bias_init=style.bias_init,
       use_bias=style.use_bias,
     )
-    for name, features in _BLOCKS.items()
+    for name, features in BLOCKS.items()
   }
 
 
