@@ -16,9 +16,8 @@ without batch norm, each at its best learning rate. (`./run.sh small_kernels`
 trains longer.)
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import functools
-import itertools
 from typing import Any
 
 from jaxdl import atlas
@@ -56,6 +55,7 @@ def measure(
   *,
   width: int = 8,
   num_steps: int = 150,
+  norms: Sequence[str] = tuple(_NORMS),
 ) -> xr.Dataset:
   """Counts blocks of each kind, and trains networks of them.
 
@@ -63,6 +63,7 @@ def measure(
     num_seeds: networks of each kind.
     width: channels of the networks, which have one block after a stem.
     num_steps: of training.
+    norms: of `none` and `batch`.
 
   Returns:
     Over `kernels` and `channels`: `weights`, `macs`, `depth` in layers and
@@ -76,11 +77,13 @@ def measure(
     record = laboratory.train(
       {
         'model': ['cnn'],
-        'norm': list(_RATES),
+        'norm': norms,
         'depth': [1],
         'width': [width],
         'batch_size': [32],
-        'learning_rate': sorted({*itertools.chain(*_RATES.values())}),
+        'learning_rate': sorted(
+          {rate for norm in norms for rate in _RATES[norm]}
+        ),
         'seed': range(num_seeds),
       },
       dataset,
@@ -89,10 +92,10 @@ def measure(
       layerwise=False,
       where=lambda cell: cell['learning_rate'] in _RATES[str(cell['norm'])],
     )
-    best = [_at_best_rate(record, norm) for norm in _RATES]
+    best = [_at_best_rate(record, norm) for norm in norms]
     trained.append(xr.concat(best, 'norm'))
   return counted.merge(xr.concat(trained, 'kernels')).assign_coords(
-    kernels=list(KERNELS), norm=list(_NORMS.values())
+    kernels=list(KERNELS), norm=[_NORMS[norm] for norm in norms]
   )
 
 
@@ -198,7 +201,7 @@ def claims(data: xr.Dataset) -> list[atlas.Claim]:
       atlas.at_least(-1),
       {
         f'{name}, {norm}': values
-        for norm in _NORMS.values()
+        for norm in data['norm'].values
         for name, values in compared(
           lambda small, large, _, norm=norm: (
             100 * (small['test_accuracy'] - large['test_accuracy'])
@@ -225,6 +228,7 @@ def draw(data: xr.Dataset) -> figure_lib.Figure:
   """
   losses = data['loss'].rolling(step=_WINDOW).mean().dropna('step')
   accuracy = data['test_accuracy']
+  norms = [str(norm) for norm in data['norm'].values]
   return panels.draw(
     [
       *(
@@ -242,7 +246,7 @@ def draw(data: xr.Dataset) -> figure_lib.Figure:
             for name in KERNELS
           },
         )
-        for norm in _NORMS.values()
+        for norm in norms
       ),
       panels.Panel(
         f'After {data.sizes["step"]} steps',
@@ -250,13 +254,13 @@ def draw(data: xr.Dataset) -> figure_lib.Figure:
         'test accuracy',
         {
           name: panels.over_seeds(
-            np.arange(len(_NORMS)),
+            np.arange(len(norms)),
             accuracy.sel(kernels=name).transpose('seed', 'norm').values,
           )
           for name in KERNELS
         },
         marked=True,
-        ticks=list(_NORMS.values()),
+        ticks=norms,
       ),
     ],
     list(KERNELS),

@@ -16,7 +16,7 @@ class SmallKernelsTest(parameterized.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    cls.data = small_kernels.measure(6, width=2, num_steps=10)
+    cls.data = small_kernels.measure(6, width=2, num_steps=10, norms=['batch'])
 
   def test_counts_by_hand(self):
     counted = self.data.sel(channels=16)
