@@ -6,8 +6,11 @@ from typing import NamedTuple
 
 from jaxdl.atlas import intervals
 from jaxdl.atlas.claims import Claim
-from jaxdl.atlas.claims import Rule
 import numpy as np
+
+
+# The interval holds the bound: more seeds would tell.
+_UNDECIDED = 'the seeds differ'
 
 
 class Verdict(enum.StrEnum):
@@ -26,7 +29,8 @@ class Condition(NamedTuple):
     agreeing: share of the samples that bear the claim out, an effect size that
       needs no unit.
     verdict: confirmed if the whole interval bears the claim out, refuted if
-      none of it does; otherwise it depends on the seed.
+      none of it does, or if one sample does not where every one must;
+      otherwise it depends on the seed.
   """
 
   interval: intervals.Interval
@@ -57,13 +61,13 @@ def judge(claim: Claim) -> Judgement:
     claim: the claim.
 
   Raises:
-    ValueError: no condition, or samples that have no interval.
+    ValueError: no condition, or samples that have no interval; says of which
+      claim.
   """
   if not claim.measured:
     raise ValueError(f'nothing was measured for: {claim.statement}')
-  interval = intervals.of_all if claim.every else intervals.of_median
   conditions = {
-    name: _judge(interval(samples), samples, claim.rule)
+    name: _judge(name, samples, claim)
     for name, samples in claim.measured.items()
   }
   verdict = _common([condition.verdict for condition in conditions.values()])
@@ -88,14 +92,18 @@ def of_fact(judgements: Sequence[Judgement]) -> tuple[Verdict, str]:
   return verdict, f'of {len(judgements)} claims ' + ', '.join(parts)
 
 
-def _judge(
-  interval: intervals.Interval, samples: np.ndarray, rule: Rule
-) -> Condition:
-  values = np.asarray(samples, np.float64)
+def _judge(name: str, samples: np.ndarray, claim: Claim) -> Condition:
+  values, rule = np.asarray(samples, np.float64), claim.rule
+  try:
+    of = intervals.of_all if claim.every else intervals.of_median
+    interval = of(values)
+  except ValueError as error:
+    under = f', {name}' if name else ''
+    raise ValueError(f'{claim.statement}{under}: {error}') from error
   agreeing = np.mean((values >= rule.low) & (values <= rule.high))
   if rule.low <= interval.low and interval.high <= rule.high:
     verdict = Verdict.CONFIRMED
-  elif interval.high < rule.low or rule.high < interval.low:
+  elif claim.every or interval.high < rule.low or rule.high < interval.low:
     verdict = Verdict.REFUTED
   else:
     verdict = Verdict.DEPENDS
@@ -109,11 +117,11 @@ def _common(verdicts: Sequence[Verdict]) -> Verdict:
 def _on(conditions: Mapping[str, Condition]) -> str:
   """Says which conditions bear a claim out, which do not, which may."""
   if len(conditions) == 1:
-    return 'the seed'
+    return _UNDECIDED
   words = {
     Verdict.CONFIRMED: 'holds for',
     Verdict.REFUTED: 'not for',
-    Verdict.DEPENDS: 'depends on the seed for',
+    Verdict.DEPENDS: f'{_UNDECIDED} for',
   }
   found = {
     kind: [name for name, c in conditions.items() if c.verdict is kind]

@@ -21,7 +21,7 @@ class JudgeTest(parameterized.TestCase):
   @parameterized.parameters(
     (_HIGH, Verdict.CONFIRMED, 1.0, ''),
     (_LOW, Verdict.REFUTED, 0.0, ''),
-    (_MIXED, Verdict.DEPENDS, 0.5, 'the seed'),
+    (_MIXED, Verdict.DEPENDS, 0.5, 'the seeds differ'),
     (np.arange(6.0) + 6, Verdict.CONFIRMED, 1.0, ''),  # The bound is included.
   )
   def test_one_condition(self, samples, verdict, agreeing, on):
@@ -36,7 +36,7 @@ class JudgeTest(parameterized.TestCase):
     self.assertEqual(found.verdict, Verdict.DEPENDS)
     self.assertEqual(
       found.on,
-      'holds for relu, elu; not for tanh; depends on the seed for silu',
+      'holds for relu, elu; not for tanh; the seeds differ for silu',
     )
 
   def test_conditions_that_agree_give_their_verdict(self):
@@ -44,13 +44,16 @@ class JudgeTest(parameterized.TestCase):
     self.assertEqual(found.verdict, Verdict.REFUTED)
 
   def test_one_outlier_tells_only_where_every_sample_must_hold(self):
-    samples = np.array([0.0] + 19 * [7.0])
+    samples = {'': np.array([0.0] + 19 * [7.0])}
+    self.assertEqual(judging.judge(_claim(samples)).verdict, Verdict.CONFIRMED)
     self.assertEqual(
-      judging.judge(_claim({'': samples})).verdict, Verdict.CONFIRMED
+      judging.judge(_claim(samples, every=True)).verdict, Verdict.REFUTED
     )
-    self.assertEqual(
-      judging.judge(_claim({'': samples}, every=True)).verdict, Verdict.DEPENDS
-    )
+
+  def test_names_the_claim_whose_samples_are_no_numbers(self):
+    samples = {'tanh': np.full(6, np.nan)}
+    with self.assertRaisesRegex(ValueError, 'it is large, tanh: 6 of 6 .* NaN'):
+      judging.judge(_claim(samples))
 
   def test_refuses_a_claim_of_which_nothing_was_measured(self):
     with self.assertRaisesRegex(ValueError, 'nothing was measured for: it is'):
