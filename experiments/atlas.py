@@ -23,6 +23,7 @@ Writes to --out:
 
 from collections.abc import Mapping, Sequence
 import functools
+import inspect
 import pathlib
 import shutil
 import time
@@ -42,15 +43,17 @@ _DATA = 'data.zarr'
 _FILES = ('atlas.html', 'atlas.md', 'atlas.csv')
 
 _ONLY = flags.DEFINE_list(
-  'only', list(facts.NAMES), f'Facts, of {", ".join(facts.NAMES)}.'
+  'only', None, 'Facts by name, with commas between; --list has the names.'
 )
 _NUM_SEEDS = flags.DEFINE_integer(
   'num_seeds',
   _FEWEST_SEEDS,
-  'Networks, or draws, of each kind.',
+  'Networks, or draws, of each kind; of fewer than 6 there is no interval.',
   lower_bound=_FEWEST_SEEDS,
 )
-_FULL = flags.DEFINE_bool('full', False, f'{_FULL_SEEDS} seeds.')
+_FULL = flags.DEFINE_bool(
+  'full', False, f'{_FULL_SEEDS} seeds, in about three times the time.'
+)
 _LIST = flags.DEFINE_bool('list', False, 'List the facts and end.')
 _RESUME = flags.DEFINE_bool(
   'resume', False, 'Measure only the facts that --out has not.'
@@ -74,7 +77,7 @@ def main(_: list[str]) -> None:
   try:
     for index, name in enumerate(names, 1):
       _measure(name, num_seeds, out, f'{index}/{len(names)}')
-    _report(names, out)
+    _report(out)
   except KeyboardInterrupt:
     raise KeyboardInterrupt(
       f'stopped; the facts that were measured are kept. Go on with: '
@@ -84,6 +87,8 @@ def main(_: list[str]) -> None:
 
 def _names() -> list[str]:
   """Returns the facts to measure, in the order of the Atlas."""
+  if _ONLY.value is None:
+    return list(facts.NAMES)
   list_flags.check({_ONLY.name: _ONLY.value})
   list_flags.check_unique(_ONLY)
   for name in _ONLY.value:
@@ -111,21 +116,35 @@ def _list(names: Sequence[str]) -> None:
 
 
 def _output_folder(num_seeds: int) -> pathlib.Path:
-  """Returns the folder; checks that it may be written."""
+  """Returns the folder; checks that it may be written, and what is there."""
   if _RESUME.value and not output.OUT.value:
     raise ValueError('--resume needs --out: the folder of the Atlas to resume')
+  if _RESUME.value and output.OVERWRITE.value:
+    raise ValueError('--resume and --overwrite exclude each other; give one')
   out = output.folder(_NAME)
+  files = (*facts.NAMES, *_FILES)
   if not _RESUME.value:
-    output.check_files(out, (*facts.NAMES, *_FILES))
-  else:
-    for name in facts.NAMES:
-      if (out / name / _DATA).is_dir():
-        _check_seeds(_open(out, name), out / name, num_seeds)
+    output.check_files(out, files)
+    for name in facts.NAMES:  # Or an old fact would be taken for a new one.
+      shutil.rmtree(out / name, ignore_errors=True)
+    return out
+  if not out.is_dir():
+    raise ValueError(f'there is no {out} to resume; check --out')
+  output.check_foreign(out, files)
+  for name in _stored(out):
+    _check_seeds(_open(out, name), out / name, num_seeds)
   return out
 
 
+def _stored(out: pathlib.Path) -> list[str]:
+  """Returns the facts that are measured, in the order of the Atlas."""
+  return [name for name in facts.NAMES if (out / name / _DATA).is_dir()]
+
+
 def _check_seeds(data: Any, folder: pathlib.Path, num_seeds: int) -> None:
-  there = data.attrs['num_seeds']
+  there = data.attrs.get('num_seeds')
+  if there is None:
+    raise ValueError(f'{folder} holds no measurement of the Atlas; remove it')
   if there != num_seeds:
     raise ValueError(
       f'{folder} was measured over {there} seeds; resume with '
@@ -143,13 +162,34 @@ def _measure(name: str, num_seeds: int, out: pathlib.Path, count: str) -> None:
   data = facts.load(name).FACT.measure(num_seeds)
   seconds = time.monotonic() - begin
   print(f'{seconds:6.1f} s', flush=True)
-  data.attrs |= {'num_seeds': num_seeds, 'seconds': seconds, **_versions()}
+  data.attrs |= {
+    'num_seeds': num_seeds,
+    'seconds': seconds,
+    'sizes': _sizes(name),
+    **_versions(),
+  }
   unfinished = folder / f'.{_DATA}'
   for path in (unfinished, folder / _DATA):
     shutil.rmtree(path, ignore_errors=True)
   folder.mkdir(parents=True, exist_ok=True)
   data.to_zarr(unfinished, mode='w', zarr_format=2, consolidated=True)
   unfinished.rename(folder / _DATA)
+
+
+def _sizes(name: str) -> str:
+  """Returns what `measure` was called with, as one reads it."""
+  parameters = inspect.signature(facts.load(name).FACT.measure).parameters
+  return '; '.join(
+    f'{size.replace("_", " ")} {_shown(parameter.default)}'
+    for size, parameter in parameters.items()
+    if parameter.default not in (inspect.Parameter.empty, None)
+  )
+
+
+def _shown(value: Any) -> str:
+  if isinstance(value, str | int | float):
+    return f'{value}'
+  return ', '.join(map(_shown, value))
 
 
 def _versions() -> dict[str, str]:
@@ -170,7 +210,7 @@ def _open(out: pathlib.Path, name: str) -> Any:
   return xr.open_zarr(out / name / _DATA, consolidated=True).load()
 
 
-def _report(names: Sequence[str], out: pathlib.Path) -> None:
+def _report(out: pathlib.Path) -> None:
   """Judges what is stored, prints the table, writes the page."""
   from jaxdl import report
   from jaxdl.report import atlas as atlas_report
@@ -180,18 +220,15 @@ def _report(names: Sequence[str], out: pathlib.Path) -> None:
   from jaxdl.report import tables
   import rich.console
 
-  results = [_result(name, out) for name in names]
+  results = [_result(name, out) for name in _stored(out)]
   for result in results:
     save = functools.partial(figures.save, result.figure)
     for suffix in ('.png', '.svg'):
       report.replace(out / result.name / f'{result.name}{suffix}', save)
   frame = atlas_report.frame(results)
   report.write_text(out / 'atlas.csv', tables.csv(frame))
-  versions = _versions()
-  report.write_text(out / 'atlas.md', atlas_markdown.render(results, versions))
-  path = report.write_text(
-    out / 'atlas.html', atlas_page.render(results, versions)
-  )
+  report.write_text(out / 'atlas.md', atlas_markdown.render(results))
+  path = report.write_text(out / 'atlas.html', atlas_page.render(results))
   console = rich.console.Console()
   if not console.is_terminal:
     console.width = max(console.width, 140)
@@ -207,7 +244,10 @@ def _result(name: str, out: pathlib.Path) -> Any:
 
   module = facts.load(name)
   data = _open(out, name)
-  judgements = [atlas.judge(claim) for claim in module.FACT.claims(data)]
+  try:
+    judgements = [atlas.judge(claim) for claim in module.FACT.claims(data)]
+  except ValueError as error:
+    raise ValueError(f'{name}: {error}') from error
   verdict, on = atlas.of_fact(judgements)
   num_seeds = int(data.attrs['num_seeds'])
   return atlas_report.Result(
@@ -218,10 +258,17 @@ def _result(name: str, out: pathlib.Path) -> Any:
     verdict=verdict,
     on=on,
     figure=module.FACT.draw(data),
-    num_seeds=num_seeds,
+    measured_with=_measured_with(data.attrs),
     seconds=float(data.attrs['seconds']),
     command=f'./run.sh atlas --only={name} --num_seeds={num_seeds}',
   )
+
+
+def _measured_with(attrs: Mapping[str, Any]) -> str:
+  """Says what decides the numbers of a fact."""
+  versions = ', '.join(f'{name} {attrs[name]}' for name in ('jaxdl', 'jax'))
+  sizes = f'{attrs["sizes"]}; ' if attrs['sizes'] else ''
+  return f'{attrs["num_seeds"]} seeds; {sizes}{attrs["devices"]}; {versions}'
 
 
 if __name__ == '__main__':

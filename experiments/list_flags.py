@@ -77,7 +77,7 @@ def check(axes: Mapping[str, Sequence[Any]]) -> None:
       )
 
 
-def check_unique(flag: flags.FlagHolder[list[str]]) -> None:
+def check_unique(flag: flags.FlagHolder[Any]) -> None:
   """Raises a ValueError if a list flag has a value twice.
 
   Args:

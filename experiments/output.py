@@ -36,6 +36,26 @@ def check_files(out: pathlib.Path, names: Collection[str]) -> None:
     ValueError: it cannot be written to, or holds other files, or holds files of
       these names and `--overwrite` was not given.
   """
+  if check_foreign(out, names) and not OVERWRITE.value:
+    raise ValueError(
+      f'{out} holds results already; use --overwrite to replace them, or '
+      'another --out'
+    )
+
+
+def check_foreign(out: pathlib.Path, names: Collection[str]) -> set[str]:
+  """Checks that a folder may be written to; changes nothing.
+
+  Args:
+    out: the folder.
+    names: of the files that the experiment writes.
+
+  Returns:
+    Those of its files that are there.
+
+  Raises:
+    ValueError: it cannot be written to, or holds other files.
+  """
   from jaxdl.sweep import claim
 
   claim.check_writable(out)
@@ -47,11 +67,7 @@ def check_files(out: pathlib.Path, names: Collection[str]) -> None:
       f'{out} holds files that are no results of this experiment, such as '
       f'{foreign[0]}; give another --out'
     )
-  if there and not OVERWRITE.value:
-    raise ValueError(
-      f'{out} holds results already; use --overwrite to replace them, or '
-      'another --out'
-    )
+  return there
 
 
 def shown(path: pathlib.Path) -> str:

@@ -19,6 +19,12 @@ _COLOURS = {
   atlas.Verdict.REFUTED: 'red',
   atlas.Verdict.DEPENDS: 'yellow',
 }
+# Of all facts that train networks for which they say nothing else.
+TRAINING = (
+  'Networks are trained on the 10,000 images of fashion_mnist_small by plain '
+  "SGD, from He's initialization, unless a fact says otherwise; each side of a "
+  'comparison at its own best rate of those that are given.'
+)
 _MOST_DIGITS = 4  # Of a whole number that is written out.
 
 
@@ -33,7 +39,7 @@ class Result(NamedTuple):
     verdict: on the fact.
     on: on what it depends; empty if it does not.
     figure: drawn from the data.
-    num_seeds: that were asked for.
+    measured_with: seeds, sizes, devices and versions, in words.
     seconds: that measuring took.
     command: that measures it again.
   """
@@ -45,7 +51,7 @@ class Result(NamedTuple):
   verdict: atlas.Verdict
   on: str
   figure: figure_lib.Figure
-  num_seeds: int
+  measured_with: str
   seconds: float
   command: str
 

@@ -1,6 +1,6 @@
 """What the Atlas found as Markdown, for the documentation's site."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 import re
 
 from jaxdl import atlas
@@ -10,24 +10,22 @@ from jaxdl.report import atlas as atlas_report
 _SPECIAL = re.compile(r'([\\`*_{}\[\]<>#|~])')
 
 
-def render(
-  results: Sequence[atlas_report.Result], settings: Mapping[str, str]
-) -> str:
+def render(results: Sequence[atlas_report.Result]) -> str:
   """Renders a page that expects the figures beside it.
 
   Args:
     results: of the facts, in order.
-    settings: what else decides the numbers, by name.
 
   Returns:
     Markdown, with links to `<fact>/<fact>.svg`.
   """
-  measured_with = ', '.join(f'{name} {text}' for name, text in settings.items())
   lines = [
     '# What the Atlas found',
     '',
-    f'By `./run.sh atlas` with {measured_with}. A verdict is drawn from the '
-    'data alone, by the rule that is given.',
+    'Written by `./run.sh atlas`. A verdict is drawn from the data alone, by '
+    'the rule that is given.',
+    '',
+    _escaped(atlas_report.TRAINING),
     '',
     '| | fact | verdict | claims |',
     '|---|---|---|---|',
@@ -77,7 +75,8 @@ def _section(index: int, result: atlas_report.Result) -> list[str]:
     '',
     f'**Source.** {_escaped(statement.source)}',
     '',
-    f'**Again.** `{result.command}` ({result.seconds:.0f} s)',
+    f'**Again.** `{result.command}` ({result.seconds:.0f} s). Measured with '
+    f'{_escaped(result.measured_with)}.',
   ]
 
 

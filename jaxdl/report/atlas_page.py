@@ -1,7 +1,7 @@
 """The page of the Atlas: a section a fact, in one file that needs no other."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 import html
 from importlib import resources
 import io
@@ -25,14 +25,11 @@ _FORMULA_STYLE: dict[Any, Any] = {
 _MARK = re.compile(r'\{\{(\w+)\}\}')
 
 
-def render(
-  results: Sequence[atlas_report.Result], settings: Mapping[str, str]
-) -> str:
+def render(results: Sequence[atlas_report.Result]) -> str:
   """Renders the page.
 
   Args:
     results: of the facts, in order.
-    settings: what else decides the numbers, by name.
 
   Returns:
     The HTML of the page.
@@ -40,9 +37,7 @@ def render(
   parts = {
     'style': _read('atlas.css'),
     'summary': _summary(results),
-    'settings': ', '.join(
-      f'{_escaped(name)} {_escaped(value)}' for name, value in settings.items()
-    ),
+    'training': _escaped(atlas_report.TRAINING),
     'rows': ''.join(_row(i, result) for i, result in enumerate(results, 1)),
     'sections': ''.join(
       _section(i, result) for i, result in enumerate(results, 1)
@@ -89,13 +84,14 @@ def _section(index: int, result: atlas_report.Result) -> str:
 <div class="formulas">{formulas}</div>
 <p><b>Rule.</b> {_escaped(statement.rule)}</p>
 <div class="wide"><table class="claims">
-<thead><tr><th>claim</th><th>under</th><th>median [interval]</th>
-<th>agree</th><th>rule</th><th>verdict</th></tr></thead>
+<thead><tr><th>claim</th><th>under</th><th>verdict</th>
+<th>median [interval]</th><th>rule</th><th>agree</th></tr></thead>
 {claims}</table></div>
 <figure>{_image(result.figure, f'Figure of {statement.title}')}</figure>
 <p><b>Source.</b> {_escaped(statement.source)}</p>
 <p><b>Again.</b> <code>{_escaped(result.command)}</code>
-<span class="on">{result.num_seeds} seeds, {result.seconds:.0f} s</span></p>
+<span class="on">{result.seconds:.0f} s</span></p>
+<p class="on">Measured with {_escaped(result.measured_with)}.</p>
 </section>"""
 
 
@@ -114,10 +110,10 @@ def _claim(judgement: atlas.Judgement) -> str:
     share = round(condition.agreeing * condition.interval.num_samples)
     rows.append(
       f'<tr>{head}<td>{_escaped(name)}</td>'
+      f'<td>{_badge(condition.verdict)}</td>'
       f'<td class="number">{_escaped(atlas_report.interval(condition))}</td>'
-      f'<td class="number">{share}/{condition.interval.num_samples}</td>'
       f'<td class="number">{_escaped(str(claim.rule))}</td>'
-      f'<td>{_badge(condition.verdict)}</td></tr>'
+      f'<td class="number">{share}/{condition.interval.num_samples}</td></tr>'
     )
   return f'<tbody>{"".join(rows)}</tbody>'
 

@@ -83,11 +83,7 @@ def run(
     resuming = claim.claim(
       out, plan, settings, resume=resume, overwrite=overwrite
     )
-    pending = [
-      program
-      for program in plan.programs
-      if not (resuming and store_lib.is_finished(out, program))
-    ]
+    pending = _unfinished(plan, out) if resuming else plan.programs
     shapes = _trace(pending, plan, build, data, indices, compiler)
     traced_at = time.monotonic()
     _check_memory(plan, pending, shapes, data, compiler)
@@ -105,6 +101,11 @@ def run(
     wait_seconds=sweep.wait_seconds,
     write_seconds=sweep.writer.seconds,
   )
+
+
+def _unfinished(plan, out):
+  """Returns the programs that are not trained to their last step."""
+  return [p for p in plan.programs if not store_lib.is_finished(out, p)]
 
 
 def _trace(programs, plan, build, data, indices, compiler):

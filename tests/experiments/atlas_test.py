@@ -5,6 +5,7 @@ import pathlib
 from absl.testing import absltest
 from absl.testing import parameterized
 from experiments import facts
+from jaxdl import atlas
 from jaxdl.atlas import facts as facts_lib
 from jaxdl.report import atlas_page
 import pandas as pd
@@ -33,7 +34,7 @@ class AtlasTest(study.Study):
     self.assertEqual(set(rows['verdict']), {'confirmed'})
     data_path = self.out / 'backpropagation/data.zarr'
     with xr.open_zarr(data_path) as data:
-      self.assertEqual(data.attrs['num_seeds'], 6)
+      self.assertEqual(data.attrs['num_seeds'], atlas.MIN_SEEDS)
     page = (self.out / 'atlas.html').read_text()
     self.assertIn('./run.sh atlas --only=backpropagation --num_seeds=6', page)
 
@@ -47,6 +48,15 @@ class AtlasTest(study.Study):
       'was measured over 6 seeds; resume with --num_seeds=6',
     )
     self.assert_mistake(
+      self.run_study('--resume', '--overwrite', '--out=out'),
+      '--resume and --overwrite exclude each other',
+    )
+    (self.out / 'thesis.txt').touch()
+    self.assert_mistake(
+      self.run_study('--resume', '--out=out'), 'such as thesis.txt'
+    )
+    (self.out / 'thesis.txt').unlink()
+    self.assert_mistake(
       self.run_study('--out=out'), 'out holds results already; use --overwrite'
     )
 
@@ -59,9 +69,10 @@ class AtlasTest(study.Study):
     ('--only=', '--only is empty'),
     ('--num_seeds=5', 'num_seeds'),
     ('--resume', '--resume needs --out'),
+    ('--resume --out=no/such', 'there is no no/such to resume; check --out'),
   )
   def test_mistake_is_one_line(self, argument, message):
-    self.assert_mistake(self.run_study(argument), message)
+    self.assert_mistake(self.run_study(*argument.split()), message)
 
   def test_full_and_seeds_contradict(self):
     self.assert_mistake(

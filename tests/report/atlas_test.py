@@ -42,7 +42,7 @@ def _result():
     verdict,
     on,
     figure,
-    6,
+    '6 <seeds>',
     1.5,
     './run.sh atlas --only=growth',
   )
@@ -96,12 +96,12 @@ class TableTest(absltest.TestCase):
 class PageTest(absltest.TestCase):
   def test_is_whole_and_logs_nothing(self):
     path = pathlib.Path(self.create_tempdir().full_path) / 'atlas.html'
-    page = atlas_page.render([_result()], {'jaxdl': '<0.1>'})
+    page = atlas_page.render([_result()])
     path.write_text(page, encoding='utf-8')
     document, logged = chromium.open_page(path)
     self.assertEmpty(logged)
     self.assertIn('&lt;b&gt;it&lt;/b&gt; grows', document)
-    self.assertIn('jaxdl &lt;0.1&gt;', document)
+    self.assertIn('Measured with 6 &lt;seeds&gt;.', document)
     self.assertIn('id="growth"', document)
     self.assertIn('href="#growth"', document)
     self.assertIn('1 of 3', document)
@@ -116,7 +116,7 @@ class PageTest(absltest.TestCase):
 
 class MarkdownTest(absltest.TestCase):
   def test_tables_hold_every_condition_and_no_mark_of_the_text(self):
-    text = atlas_markdown.render([_result()], {'jaxdl': '0.1'})
+    text = atlas_markdown.render([_result()])
     self.assertIn('| 1 | [Things grow](#growth) | **depends** | ', text)
     self.assertIn(r'| \<b\>it\</b\> grows | gain, points | 3.25', text)
     self.assertIn('| both do: other | size | 0.375', text)
