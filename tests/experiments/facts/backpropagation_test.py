@@ -25,6 +25,7 @@ class BackpropagationTest(parameterized.TestCase):
     ('difference_error', 2),
     ('decrease_ratio', 3),
     ('below_cut', 4),
+    ('above_cut', 5),
   )
   def test_an_error_refutes_its_claim_alone(self, name, index):
     wrong = self.data.assign({name: self.data[name] * 0 + 1e-3})

@@ -1,7 +1,7 @@
 """Tests for `experiments/facts/exploding.py` and what it measures."""
 
 from absl.testing import absltest
-from experiments import clipped_networks
+from experiments.facts import _clipped_networks as clipped_networks
 from experiments.facts import exploding
 from jaxdl import atlas
 from jaxdl.atlas import Verdict
