@@ -267,7 +267,7 @@ def _result(name: str, out: pathlib.Path) -> Any:
 def _measured_with(attrs: Mapping[str, Any]) -> str:
   """Says what decides the numbers of a fact."""
   versions = ', '.join(f'{name} {attrs[name]}' for name in ('jaxdl', 'jax'))
-  sizes = f'{attrs["sizes"]}; ' if attrs['sizes'] else ''
+  sizes = f'{attrs["sizes"]}; ' if attrs.get('sizes') else ''
   return f'{attrs["num_seeds"]} seeds; {sizes}{attrs["devices"]}; {versions}'
 
 

@@ -17,6 +17,7 @@ alone, of each seed, at 50.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from jaxdl import atlas
 from jaxdl import laboratory
@@ -79,7 +80,7 @@ def measure(
     `depth` and `seed`.
   """
   dataset = preprocessing.preprocess(sources.load(), 'channel_standard')
-  common = {'init': 'he', 'width': width, 'batch_size': 64}
+  common: dict[str, Any] = {'init': 'he', 'width': width, 'batch_size': 64}
   record = laboratory.train(
     {
       **{name: [value] for name, value in common.items()},
