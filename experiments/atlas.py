@@ -246,6 +246,11 @@ def _result(name: str, out: pathlib.Path) -> Any:
   data = _open(out, name)
   try:
     judgements = [atlas.judge(claim) for claim in module.FACT.claims(data)]
+  except KeyError as error:
+    raise ValueError(
+      f'{out / name} was measured by another version of jaxdl; remove it, or '
+      f'give another --out ({error})'
+    ) from error
   except ValueError as error:
     raise ValueError(f'{name}: {error}') from error
   verdict, on = atlas.of_fact(judgements)

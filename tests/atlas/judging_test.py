@@ -36,7 +36,7 @@ class JudgeTest(parameterized.TestCase):
     self.assertEqual(found.verdict, Verdict.DEPENDS)
     self.assertEqual(
       found.on,
-      'holds for relu, elu; not for tanh; the seeds differ for silu',
+      'holds for relu · elu; not for tanh; the seeds differ for silu',
     )
 
   def test_conditions_that_agree_give_their_verdict(self):
