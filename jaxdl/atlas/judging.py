@@ -8,7 +8,6 @@ from jaxdl.atlas import intervals
 from jaxdl.atlas.claims import Claim
 import numpy as np
 
-
 # The interval holds the bound: more seeds would tell.
 _UNDECIDED = 'the seeds differ'
 
@@ -128,7 +127,7 @@ def _on(conditions: Mapping[str, Condition]) -> str:
     for kind in words
   }
   return '; '.join(
-    f'{words[kind]} {", ".join(names)}'
+    f'{words[kind]} {" · ".join(names)}'
     for kind, names in found.items()
     if names
   )
