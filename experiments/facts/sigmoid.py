@@ -2,17 +2,20 @@
 
 Claim: the derivative of sigmoid is at most 1/4 and vanishes on both sides; its
 outputs are all positive, so that layers shift each other's inputs, and that
-slows learning: the same curve moved to zero mean needs fewer steps.
+slows learning: the same curve moved to zero at zero, sigmoid - 1/2, needs fewer
+steps, and so does 2 sigmoid - 1, which is twice as steep besides.
 
 Source: LeCun, Bottou, Orr and Müller, 1998, "Efficient BackProp", sections 4.3
 and 4.4 (zero mean, symmetric sigmoids); Glorot and Bengio, 2010 (saturation).
 
 Rule: in float64 the derivative is y(1 - y) to 1e-9 of central differences,
 never above 1/4, and 1/4 at 0; at 10 or more from 0 it is at most 1/1000 of
-that; the mean of a hidden layer's outputs is at least half of their root mean
-square; sigmoid takes at least 1.5 times as many steps to a training loss of 1
-as each of its zero-mean twins, sigmoid - 1/2 and 2 sigmoid - 1, each at the
-rate that ends lowest, and each at the rate that gets there first.
+that; before and after training the mean of a unit over the data, root mean
+square over the units of a hidden layer, is at least half of the root mean
+square of their outputs, on average over layers; sigmoid takes at least 1.5
+times as many steps to a training loss of 1 as each of its twins through 0,
+sigmoid - 1/2 and 2 sigmoid - 1, each at the rate that ends lowest, and each at
+the rate that gets there first.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -40,7 +43,8 @@ TWINS: Mapping[str, Callable[[Any], Any]] = {
   'sigmoid − ½': lambda x: activations.sigmoid(x) - 0.5,
   '2 sigmoid − 1': lambda x: 2 * activations.sigmoid(x) - 1,
 }
-_ZERO_MEAN = [name for name in TWINS if name != _SIGMOID]
+_THROUGH_ZERO = [name for name in TWINS if name != _SIGMOID]
+_WHEN = ('before training', 'after training')
 _SIDES = {'left': -1.0, 'right': 1.0}
 _FAR = 10.0
 _DIFFERENCE = 1e-5  # Of the central differences.
@@ -58,7 +62,7 @@ def measure(
   num_steps: int = 400,
   learning_rates: Sequence[float] = (0.1, 0.3, 1.0, 3.0),
 ) -> xr.Dataset:
-  """Differentiates the sigmoid, and trains it and its zero-mean twins.
+  """Differentiates the sigmoid, and trains it and its twins through 0.
 
   Args:
     num_seeds: of random points, and networks of each kind.
@@ -72,9 +76,9 @@ def measure(
     Over `seed`, in float64: `largest_derivative`, `derivative_at_zero`,
     `difference_error`, absolute, and over `side` too `far_derivative`. Over
     `twin` and `seed`: `loss` over `step`, at the rate that ends lowest, and
-    `steps` to a loss of 1, over `tuned` too. Over `seed` and `when` (first or
-    last step) `shift` of the sigmoid, mean over root mean square of a hidden
-    layer's outputs, averaged over layers.
+    `steps` to a loss of 1, over `tuned` too. Over `seed` and `when` (before or
+    after training) `unit_shift` of the sigmoid, see
+    `laboratory.shifts_by_layer`, averaged over layers.
   """
   with double_precision():
     points = [_differentiate(seed) for seed in range(num_seeds)]
@@ -120,18 +124,24 @@ def _train(
   num_seeds: int, num_steps: int, sizes: Mapping[str, Sequence[Any]]
 ) -> xr.Dataset:
   dataset = preprocessing.preprocess(sources.load(), 'channel_standard')
-  found = []
-  for name, fn in TWINS.items():
-    record = laboratory.train(
-      {'batch_size': [64], 'seed': range(num_seeds), **sizes},
+  found, shifts = [], []
+
+  def train(fn, steps, **axes):
+    return laboratory.train(
+      {'batch_size': [64], 'seed': range(num_seeds), **sizes, **axes},
       dataset,
-      num_steps,
+      steps,
       make_model=functools.partial(_network, fn),
-      layerwise=name == _SIGMOID,
+      layerwise=False,
+      evaluate=laboratory.on_test_split_and_shifts,
     )
+
+  for name, fn in TWINS.items():
+    record = train(fn, num_steps)
     best = laboratory.at_best_rate(record, ())
     if name == _SIGMOID:
-      shift = _shift(best)
+      untrained = laboratory.at_best_rate(train(fn, 1, learning_rate=[0.0]), ())
+      shifts = [_shift(each, *sizes['depth']) for each in (untrained, best)]
     losses = laboratory.over_axes(record, ['learning_rate'])['loss']
     fewest = laboratory.fewest_steps(
       laboratory.steps_until(losses, _LEVEL)
@@ -139,19 +149,13 @@ def _train(
     lowest = laboratory.steps_until(best['loss'], _LEVEL)
     steps = xr.concat([lowest, fewest], 'tuned')
     found.append(xr.Dataset({'loss': best['loss'], 'steps': steps}))
-  whole = xr.concat(found, 'twin').assign(shift=shift)
+  shift = xr.concat(shifts, 'when').assign_coords(when=list(_WHEN))
+  whole = xr.concat(found, 'twin').assign(unit_shift=shift)
   return whole.assign_coords(twin=list(TWINS), tuned=list(_TUNED))
 
 
-def _shift(record: xr.Dataset) -> xr.DataArray:
-  """Averages mean over root mean square over the hidden layers."""
-  ends = record.isel(step=[0, -1], layer=slice(0, -1))
-  ratio = ends['activation_mean'] / ends['activation_rms']
-  return (
-    ratio.mean('layer')
-    .rename(step='when')
-    .assign_coords(when=['before training', 'after training'])
-  )
+def _shift(record: xr.Dataset, depth: int) -> xr.DataArray:
+  return laboratory.shifts_by_layer(record, depth)['unit_shift'].mean('layer')
 
 
 def _network(
@@ -206,24 +210,22 @@ def claims(data: xr.Dataset) -> list[atlas.Claim]:
     ),
     atlas.Claim(
       'its outputs are not zero-mean',
-      "mean over root mean square of a hidden layer's outputs",
+      'mean of a unit over the data, root mean square over units, over that of '
+      "a hidden layer's outputs",
       atlas.at_least(0.5),
-      {
-        when: data['shift'].sel(when=when).values
-        for when in data['when'].values
-      },
+      {when: data['unit_shift'].sel(when=when).values for when in _WHEN},
     ),
     atlas.Claim(
       'that slows learning',
-      'steps of sigmoid to a training loss of 1, over those of its zero-mean '
-      'twin',
+      'steps of sigmoid to a training loss of 1, over those of its twin '
+      'through 0',
       atlas.at_least(1.5),
       {
         f'{twin} (at {tuned})': laboratory.times_as_many(
           steps.sel(twin=_SIGMOID, tuned=tuned),
           steps.sel(twin=twin, tuned=tuned),
         ).values
-        for twin in _ZERO_MEAN
+        for twin in _THROUGH_ZERO
         for tuned in _TUNED
       },
     ),

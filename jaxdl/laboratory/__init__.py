@@ -30,6 +30,8 @@ from jaxdl.laboratory.recurrent import log_cotangents_in_time
 from jaxdl.laboratory.recurrent import PROBLEMS
 from jaxdl.laboratory.recurrent import train_recurrent
 from jaxdl.laboratory.trained import train
+from jaxdl.laboratory.zero_mean import on_test_split_and_shifts
+from jaxdl.laboratory.zero_mean import shifts_by_layer
 
 __all__ = [
   'COMPUTE_DTYPES',
@@ -51,7 +53,9 @@ __all__ = [
   'numbers',
   'on_both_splits',
   'on_test_split',
+  'on_test_split_and_shifts',
   'over_axes',
+  'shifts_by_layer',
   'sized_models',
   'split',
   'steps_until',

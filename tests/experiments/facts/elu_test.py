@@ -8,14 +8,16 @@ import numpy as np
 import xarray as xr
 
 
-def _data(*, shift, seconds):
+def _data(*, shift, pooled, seconds):
   """Data in which all seeds are alike; of ReLU and of ELU."""
+  shifts = lambda values: (
+    ('activation', 'when', 'layer', 'seed'),
+    np.array(values)[:, None, None, None] * np.ones((2, 2, 3, 6)),
+  )
   return xr.Dataset(
     {
-      'shift': (
-        ('activation', 'when', 'layer', 'seed'),
-        np.array(shift)[:, None, None, None] * np.ones((2, 2, 3, 6)),
-      ),
+      'unit_shift': shifts(shift),
+      'pooled_shift': shifts(pooled),
       'seconds': (
         ('activation', 'timed', 'seed'),
         np.array(seconds)[:, None, None] * np.ones((2, 2, 6)),
@@ -35,10 +37,14 @@ def _verdicts(data):
 
 class ClaimsTest(absltest.TestCase):
   def test_textbook_confirms_and_its_opposite_refutes(self):
-    textbook = _data(shift=[0.6, 0.2], seconds=[1e-3, 2e-3])
-    self.assertEqual(_verdicts(textbook), 2 * [Verdict.CONFIRMED])
-    opposite = _data(shift=[0.5, 0.5], seconds=[1e-3, 1e-3])
-    self.assertEqual(_verdicts(opposite), 2 * [Verdict.REFUTED])
+    textbook = _data(shift=[0.6, 0.2], pooled=[0.5, 0.1], seconds=[1e-3, 2e-3])
+    self.assertEqual(_verdicts(textbook), 3 * [Verdict.CONFIRMED])
+    opposite = _data(shift=[0.5, 0.5], pooled=[0.4, 0.4], seconds=[1e-3, 1e-3])
+    self.assertEqual(_verdicts(opposite), 3 * [Verdict.REFUTED])
+
+  def test_units_that_cancel_are_nearer_together_alone(self):
+    data = _data(shift=[0.6, 0.5], pooled=[0.5, 0.1], seconds=[1e-3, 2e-3])
+    self.assertEqual(_verdicts(data)[:2], [Verdict.REFUTED, Verdict.CONFIRMED])
 
 
 class MeasureTest(absltest.TestCase):
@@ -58,7 +64,7 @@ class MeasureTest(absltest.TestCase):
 
   def test_shapes(self):
     self.assertEqual(
-      dict(self.data['shift'].sizes),
+      dict(self.data['unit_shift'].sizes),
       {'activation': 2, 'seed': 2, 'when': 2, 'layer': 2},
     )
     self.assertEqual(
@@ -68,7 +74,7 @@ class MeasureTest(absltest.TestCase):
     self.assertGreater(self.data['seconds'].min().item(), 0)
 
   def test_negative_outputs_bring_the_mean_down_at_once(self):
-    before = self.data['shift'].sel(when='before training').mean('layer')
+    before = self.data['unit_shift'].sel(when='before training').mean('layer')
     self.assertLess(
       before.sel(activation='elu').max().item(),
       before.sel(activation='relu').min().item(),

@@ -7,7 +7,7 @@ from jaxdl.atlas import Verdict
 import numpy as np
 import xarray as xr
 
-_WHEN = ['before training', 'after training']
+_WHEN = list(sigmoid._WHEN)
 _TUNED = list(sigmoid._TUNED)
 
 
@@ -20,7 +20,7 @@ def _data(*, largest, zero, error, far, shift, steps):
       'derivative_at_zero': ('seed', zero * seeds()),
       'difference_error': ('seed', error * seeds()),
       'far_derivative': (('side', 'seed'), far * seeds(2)),
-      'shift': (('when', 'seed'), shift * seeds(2)),
+      'unit_shift': (('when', 'seed'), shift * seeds(2)),
       'steps': (
         ('tuned', 'twin', 'seed'),
         np.array(steps)[:, None] * seeds(2, 3),
@@ -95,7 +95,7 @@ class MeasureTest(absltest.TestCase):
     self.assertLess(few['difference_error'].max().item(), 1e-9)
     self.assertLessEqual(few['largest_derivative'].max().item(), 0.25)
     self.assertGreater(
-      few['shift'].sel(when='before training').min().item(), 0.5
+      few['unit_shift'].sel(when='before training').min().item(), 0.5
     )
 
   def test_draws_every_twin(self):

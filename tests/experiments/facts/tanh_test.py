@@ -10,16 +10,17 @@ import xarray as xr
 _DIMS = ('activation', 'weight_std', 'seed', 'layer')
 
 
-def _data(*, value, derivative, far, shift, saturated):
-  """Data in which all seeds are alike; `shift` of sigmoid and of tanh."""
+def _data(*, value, derivative, far, shift, pooled, saturated):
+  """Data in which all seeds are alike; shifts of sigmoid and of tanh."""
   seeds = lambda *shape: np.ones((*shape, 6))
-  by_function = np.array(shift)[:, None, None, None] * np.ones((2, 2, 6, 2))
+  by_function = lambda x: np.tile(np.reshape(x, (2, 1, 1, 1)), (1, 2, 6, 2))
   return xr.Dataset(
     {
       'value_error': ('seed', value * seeds()),
       'derivative_error': ('seed', derivative * seeds()),
       'far_derivative': (('side', 'seed'), far * seeds(2)),
-      'shift': (_DIMS, by_function),
+      'unit_shift': (_DIMS, by_function(shift)),
+      'pooled_shift': (_DIMS, by_function(pooled)),
       'saturated': (_DIMS, np.full((2, 2, 6, 2), saturated)),
     },
     {
@@ -38,13 +39,34 @@ def _verdicts(data):
 class ClaimsTest(absltest.TestCase):
   def test_textbook_confirms_and_its_opposite_refutes(self):
     textbook = _data(
-      value=1e-16, derivative=1e-15, far=1e-4, shift=[0.9, -0.05], saturated=0.8
+      value=1e-16,
+      derivative=1e-15,
+      far=1e-4,
+      shift=[0.9, 0.1],
+      pooled=[0.9, 0.05],
+      saturated=0.8,
     )
-    self.assertEqual(_verdicts(textbook), 6 * [Verdict.CONFIRMED])
+    self.assertEqual(_verdicts(textbook), 7 * [Verdict.CONFIRMED])
     opposite = _data(
-      value=1e-3, derivative=1e-3, far=0.5, shift=[0.1, -0.5], saturated=0.1
+      value=1e-3,
+      derivative=1e-3,
+      far=0.5,
+      shift=[0.1, 0.5],
+      pooled=[0.1, 0.5],
+      saturated=0.1,
     )
-    self.assertEqual(_verdicts(opposite), 6 * [Verdict.REFUTED])
+    self.assertEqual(_verdicts(opposite), 7 * [Verdict.REFUTED])
+
+  def test_units_that_cancel_are_centred_together_alone(self):
+    data = _data(
+      value=1e-16,
+      derivative=1e-15,
+      far=1e-4,
+      shift=[0.9, 0.5],
+      pooled=[0.9, 0.05],
+      saturated=0.8,
+    )
+    self.assertEqual(_verdicts(data)[2:4], [Verdict.REFUTED, Verdict.CONFIRMED])
 
 
 class MeasureTest(absltest.TestCase):
@@ -55,7 +77,7 @@ class MeasureTest(absltest.TestCase):
 
   def test_shapes(self):
     self.assertEqual(
-      dict(self.data['shift'].sizes),
+      dict(self.data['unit_shift'].sizes),
       {'activation': 2, 'weight_std': 2, 'seed': 2, 'layer': 2},
     )
 
