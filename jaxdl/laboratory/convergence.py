@@ -39,14 +39,19 @@ def times_as_many(slower: xr.DataArray, faster: xr.DataArray) -> xr.DataArray:
   """Divides numbers of steps, of which some may be infinite.
 
   Args:
-    slower: steps of what is said to be slower.
+    slower: steps of what is said to be slower, over `seed` and perhaps more.
     faster: steps of what is said to be faster.
 
   Returns:
-    The ratio; 1 where neither reached the level, which tells no difference.
+    The ratio, 0 where only what is said to be slower reached the level. Where
+    neither did it may be anything: it is 0 in the first of such seeds, infinite
+    in the next, and so on, so that an interval over seeds widens at both ends,
+    if there are two or more, and decides nothing.
   """
-  neither = np.isinf(slower) & np.isinf(faster)
-  return (slower.where(~neither, 1.0)) / (faster.where(~neither, 1.0))
+  neither = (slower == np.inf) & (faster == np.inf)
+  first = neither.cumsum('seed') % 2 == 1
+  ratio = slower.where(~neither, 1.0) / faster.where(~neither, 1.0)
+  return ratio.where(~neither, xr.where(first, 0.0, np.inf))
 
 
 def fewest_steps(steps: xr.DataArray) -> xr.DataArray:

@@ -1,6 +1,7 @@
 """Tests for `laboratory/convergence.py`."""
 
 from absl.testing import absltest
+from jaxdl import atlas
 from jaxdl.laboratory import convergence
 import numpy as np
 import xarray as xr
@@ -43,10 +44,18 @@ class TimesAsManyTest(absltest.TestCase):
     values = lambda *x: xr.DataArray(list(x), dims='seed')
     np.testing.assert_array_equal(
       convergence.times_as_many(
-        values(30.0, _INF, 30.0, _INF), values(10.0, 10.0, _INF, _INF)
+        values(30.0, _INF, 30.0), values(10.0, 10.0, _INF)
       ),
-      [3, _INF, 0, 1],
+      [3, _INF, 0],
     )
+
+  def test_where_neither_gets_there_nothing_is_decided(self):
+    never = xr.DataArray(np.full((2, 6), _INF), dims=('of', 'seed'))
+    ratio = convergence.times_as_many(never, never)
+    np.testing.assert_array_equal(ratio, 2 * [3 * [0, _INF]])
+    for rule in (atlas.at_least(1.5), atlas.at_most(0.8)):
+      claim = atlas.Claim('', '', rule, {'': ratio.values[0]})
+      self.assertIs(atlas.judge(claim).verdict, atlas.Verdict.DEPENDS)
 
 
 class FewestStepsTest(absltest.TestCase):

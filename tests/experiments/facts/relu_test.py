@@ -1,6 +1,7 @@
 """Tests for `experiments/facts/relu.py`."""
 
 from absl.testing import absltest
+from absl.testing import parameterized
 from experiments.facts import relu
 from jaxdl import atlas
 from jaxdl.atlas import Verdict
@@ -43,7 +44,18 @@ def _data(*, derivative, steps, dead, returned):
       'activation': ['relu', 'tanh', 'sigmoid'],
       'learning_rate': _RATES,
       'layer': [1, 2],
+      'seed': np.arange(6),
     },
+  )
+
+
+def _survivors():
+  """Data in which no step kills a unit, and none comes back."""
+  return _data(
+    derivative=0.0,
+    steps=[50, 100, 100],
+    dead=[0.0, 0.0, 1.0],
+    returned=[0.0, 0.0, 0.0],
   )
 
 
@@ -68,15 +80,41 @@ class ClaimsTest(absltest.TestCase):
     )
     self.assertEqual(_verdicts(opposite), 4 * [Verdict.REFUTED])
 
-  def test_where_no_unit_died_none_came_back(self):
-    data = _data(
-      derivative=0.0,
-      steps=[50, 100, 100],
-      dead=[0.0, 0.0, 1.0],
-      returned=[0.0, 0.0, 0.0],
-    )
+  def test_where_no_unit_died_nothing_is_said_of_their_fate(self):
+    data = _survivors()
     data['ever_dead'] = data['ever_dead'] * 0
-    self.assertEqual(_verdicts(data)[2:], [Verdict.REFUTED, Verdict.CONFIRMED])
+    self.assertLen(_verdicts(data), 3)
+    self.assertIs(_verdicts(data)[-1], Verdict.REFUTED)
+
+  def test_a_seed_without_dead_units_does_not_bear_it_out(self):
+    data = _survivors()
+    one, layer = data['seed'] == 0, data['layer'] == 1
+    data['ever_dead'] = data['ever_dead'].where(~(one & layer), 0.0)
+    found = atlas.judge(relu.claims(data)[-1])
+    self.assertIs(found.conditions['layer 1'].verdict, Verdict.DEPENDS)
+    self.assertIs(found.conditions['layer 2'].verdict, Verdict.CONFIRMED)
+
+  def test_what_diverged_is_dead_and_says_nothing_of_return(self):
+    data = _survivors()
+    data['finite'][:, 0] = False
+    data['returned'][:, 0] = 0.5
+    self.assertEqual(relu.largest_finite_rate(data), 0.3)
+    self.assertEqual(relu.share_returned(data)['layer 1'][0], np.inf)
+    data['finite'][0, 0] = True
+    gained = relu.claims(data)[2].measured['']
+    np.testing.assert_allclose(gained, [100, 0, 0, 0, 0, 0])
+
+
+class LargestFiniteRateTest(parameterized.TestCase):
+  @parameterized.parameters(
+    ([6, 6, 6], 1.0), ([6, 4, 3], 0.3), ([2, 1, 0], 0.1)
+  )
+  def test_is_that_of_the_median_seed(self, num_finite, rate):
+    finite = np.arange(6) < np.array(num_finite)[:, None]
+    data = xr.Dataset(
+      {'finite': (_DIMS[:2], finite)}, {'learning_rate': _RATES}
+    )
+    self.assertEqual(relu.largest_finite_rate(data), rate)
 
 
 class MeasureTest(absltest.TestCase):
