@@ -63,7 +63,7 @@ def _section(index: int, result: atlas_report.Result) -> list[str]:
     '',
     f'**Rule.** {_escaped(statement.rule)}',
     '',
-    '| claim | quantity | median [interval] | agree | rule | verdict |',
+    '| claim: quantity | under | median [interval] | rule | agree | verdict |',
     '|---|---|---|---|---|---|',
   ]
   for judgement in result.judgements:
@@ -83,16 +83,18 @@ def _section(index: int, result: atlas_report.Result) -> list[str]:
 def _claim(judgement: atlas.Judgement) -> list[str]:
   claim = judgement.claim
   rows = []
+  told = f'{claim.statement}: {claim.quantity}'  # Once, in the first row.
   for name, condition in judgement.conditions.items():
     samples = condition.interval.num_samples
     cells = (
-      f'{claim.statement}{f": {name}" if name else ""}',
-      claim.quantity,
+      told,
+      name,
       atlas_report.interval(condition),
-      f'{round(condition.agreeing * samples)}/{samples}',
       str(claim.rule),
+      f'{round(condition.agreeing * samples)}/{samples}',
       str(condition.verdict),
     )
+    told = ''
     rows.append('| ' + ' | '.join(map(_escaped, cells)) + ' |')
   return rows
 
