@@ -8,23 +8,22 @@ import numpy as np
 import xarray as xr
 
 
-def _data(*, change, slopes, test):
-  """Data in which all seeds are alike and training accuracy is 1.
+def _data(*, change, slopes, test, train=(1.0, 1.0)):
+  """Data in which all seeds are alike.
 
   Args:
     change: of each slope.
     slopes: of each layer.
     test: accuracy of ReLU and of PReLU.
+    train: as well.
   """
+  seeds = lambda values: np.repeat(values, 6).reshape(2, 6)
   return xr.Dataset(
     {
       'change': (('seed', 'layer'), np.full((6, 4), change)),
       'slope': (('seed', 'layer'), np.tile(slopes, (6, 1))),
-      'train_accuracy': (('activation', 'seed'), np.ones((2, 6))),
-      'test_accuracy': (
-        ('activation', 'seed'),
-        np.repeat(test, 6).reshape(2, 6),
-      ),
+      'train_accuracy': (('activation', 'seed'), seeds(train)),
+      'test_accuracy': (('activation', 'seed'), seeds(test)),
     },
     {'activation': ['relu', 'prelu'], 'layer': [1, 2, 3, 4]},
   )
@@ -37,9 +36,18 @@ def _verdicts(data):
 class ClaimsTest(absltest.TestCase):
   def test_textbook_confirms_and_its_opposite_refutes(self):
     textbook = _data(change=0.1, slopes=[0.5, 0.3, 0.1, 0.15], test=[0.8, 0.7])
-    self.assertEqual(_verdicts(textbook), 3 * [Verdict.CONFIRMED])
+    self.assertEqual(_verdicts(textbook), 4 * [Verdict.CONFIRMED])
     opposite = _data(change=0.01, slopes=[0.2, 0.3, 0.4, 0.5], test=[0.7, 0.8])
-    self.assertEqual(_verdicts(opposite), 3 * [Verdict.REFUTED])
+    self.assertEqual(_verdicts(opposite), 4 * [Verdict.REFUTED])
+
+  def test_a_better_fit_that_tests_no_worse_is_named(self):
+    data = _data(
+      change=0.1,
+      slopes=[0.5, 0.3, 0.1, 0.15],
+      test=[0.8, 0.8],
+      train=[0.9, 1.0],
+    )
+    self.assertEqual(_verdicts(data)[2:], [Verdict.CONFIRMED, Verdict.REFUTED])
 
 
 class MeasureTest(absltest.TestCase):

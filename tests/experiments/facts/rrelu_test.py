@@ -8,20 +8,21 @@ import numpy as np
 import xarray as xr
 
 
-def _data(*, distance, off_mean, test):
-  """Data in which all seeds are alike and training accuracy is 1.
+def _data(*, distance, off_mean, test, train=(1.0, 1.0)):
+  """Data in which all seeds are alike.
 
   Args:
     distance: of both kinds.
     off_mean: of both kinds.
     test: accuracy of RReLU and of leaky ReLU.
+    train: as well.
   """
   seeds = lambda values: np.repeat(values, 6).reshape(2, 6)
   return xr.Dataset(
     {
       'distance': (('kind', 'seed'), seeds(2 * [distance])),
       'off_mean': (('kind', 'seed'), seeds(2 * [off_mean])),
-      'train_accuracy': (('activation', 'seed'), seeds([1.0, 1.0])),
+      'train_accuracy': (('activation', 'seed'), seeds(train)),
       'test_accuracy': (('activation', 'seed'), seeds(test)),
     },
     {'activation': list(rrelu._NAMES), 'kind': ['divisor', 'slope']},
@@ -35,9 +36,15 @@ def _verdicts(data):
 class ClaimsTest(absltest.TestCase):
   def test_textbook_confirms_and_its_opposite_refutes(self):
     textbook = _data(distance=0.003, off_mean=0.001, test=[0.8, 0.7])
-    self.assertEqual(_verdicts(textbook), 3 * [Verdict.CONFIRMED])
-    opposite = _data(distance=0.2, off_mean=0.1, test=[0.7, 0.7])
-    self.assertEqual(_verdicts(opposite), 3 * [Verdict.REFUTED])
+    self.assertEqual(_verdicts(textbook), 4 * [Verdict.CONFIRMED])
+    opposite = _data(distance=0.2, off_mean=0.1, test=[0.6, 0.7])
+    self.assertEqual(_verdicts(opposite), 4 * [Verdict.REFUTED])
+
+  def test_a_worse_fit_that_tests_worse_is_named(self):
+    data = _data(
+      distance=0.003, off_mean=0.001, test=[0.7, 0.75], train=[0.8, 1.0]
+    )
+    self.assertEqual(_verdicts(data)[2:], [Verdict.CONFIRMED, Verdict.REFUTED])
 
 
 class MeasureTest(absltest.TestCase):
