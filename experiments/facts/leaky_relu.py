@@ -12,11 +12,14 @@ are inactive on the whole training set than with ReLU, and test accuracy is at
 least 5 points higher, with slopes 0.01, 0.1 and 0.3, with and without clipping;
 each slope at its best rate, the standard deviation of test accuracy over slopes
 from 0.01 to 0.5 is at least twice that over seeds, and the best slope has at
-least 2 points more than the worst. The rate that kills is the smallest at which
-a quarter of the units of ReLU are inactive, or else the largest at which no
-network of ReLU diverges. A network that diverged counts as inactive, and as
-guessing. (The first run had no clipping: leaky networks diverged where those of
-ReLU died, which is no answer about the dead zone.)
+least 2 points more than the worst, both chosen by the other half of the seeds.
+The rate that kills is the smallest at which a quarter of the units of ReLU are
+inactive, or else the largest, of those at which the median network of ReLU
+stays finite. A network that diverged counts as inactive, and as guessing. (The
+first run had no clipping: leaky networks diverged where those of ReLU died,
+which is no answer about the dead zone. It chose slopes by the seeds that judged
+them, which favours the choice, and rates at which no network diverged, which
+are fewer the more seeds there are.)
 """
 
 from collections.abc import Sequence
@@ -144,14 +147,39 @@ def killing_rate(data: xr.Dataset) -> float:
     data: with `finite` and `inactive`, over `followed`, `large_rate`, `seed`.
 
   Returns:
-    The rate, by the median over seeds, among those at which no network of ReLU
-    diverges; the largest of these if none kills as many.
+    The rate, by the median over seeds, among those at which the median network
+    of ReLU stays finite; the largest of these if none kills as many; the
+    smallest of all if it diverges at each.
   """
   relu = data.sel(followed=_RELU)
-  relu = relu.where(relu['finite'].all('seed'), drop=True)
-  kills = relu['inactive'].median('seed') >= _KILLED
   rates = relu['large_rate']
-  return (rates.where(kills).min() if kills.any() else rates.max()).item()
+  stable = rates.where(relu['finite'].mean('seed') > 0.5)
+  if stable.isnull().all():
+    return rates.min().item()
+  kills = stable.where(relu['inactive'].median('seed') >= _KILLED)
+  return (stable.max() if kills.isnull().all() else kills.min()).item()
+
+
+def best_over_worst(accuracy: np.ndarray) -> np.ndarray:
+  """Returns how much more the best slope has than the worst, seed by seed.
+
+  Args:
+    accuracy: `[seed, slope]`, of two seeds or more.
+
+  Returns:
+    The difference, `[seed]`. Slopes are chosen for every second seed by the
+    medians over the others, and the other way round: a seed that chose would
+    favour its choice.
+  """
+  gained = np.empty(len(accuracy))
+  half = np.arange(len(accuracy)) % 2
+  for own in (0, 1):
+    middle = np.median(accuracy[half != own], 0)
+    judged = accuracy[half == own]
+    gained[half == own] = (
+      judged[:, middle.argmax()] - judged[:, middle.argmin()]
+    )
+  return gained
 
 
 def claims(data: xr.Dataset) -> list[atlas.Claim]:
@@ -173,11 +201,6 @@ def claims(data: xr.Dataset) -> list[atlas.Claim]:
       fewer[name] = (relu['inactive'] - leaky['inactive']).values
       gained[name] = (leaky['survived'] - relu['survived']).values
   points = 100 * data['test_accuracy']
-  middle = points.median('seed')
-  best, worst = (
-    points.sel(slope=middle['slope'][int(i)], drop=True)
-    for i in (middle.argmax('slope'), middle.argmin('slope'))
-  )
   # The noise is one number, of all seeds; the spread is one of each.
   over_seeds = points.std('seed', ddof=1).mean('slope')
   over_slopes = points.std('slope', ddof=1)
@@ -203,9 +226,10 @@ def claims(data: xr.Dataset) -> list[atlas.Claim]:
     ),
     atlas.Claim(
       'the choice of the slope matters',
-      'test accuracy of the best slope, more than of the worst, points',
+      'test accuracy of the best slope, more than of the worst, both chosen by '
+      'the other half of the seeds, points',
       atlas.at_least(2),
-      {'': (best - worst).values},
+      {'': best_over_worst(points.transpose('seed', 'slope').values)},
     ),
   ]
 

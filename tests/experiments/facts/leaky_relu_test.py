@@ -64,6 +64,7 @@ class KillingRateTest(parameterized.TestCase):
     ([0.0, 0.3, 0.9], [True, True, True], 0.3),
     ([0.0, 0.1, 0.2], [True, True, True], 1.0),
     ([0.0, 0.1, 1.0], [True, True, False], 0.3),
+    ([1.0, 1.0, 1.0], [False, False, False], 0.1),
   )
   def test_kills_a_quarter_or_is_the_largest_stable(self, dead, finite, rate):
     over_rates = lambda x: (
@@ -75,6 +76,32 @@ class KillingRateTest(parameterized.TestCase):
       {'followed': [0.0], 'large_rate': [0.1, 0.3, 1.0]},
     )
     self.assertEqual(leaky_relu.killing_rate(data), rate)
+
+  def test_one_seed_that_diverges_does_not_move_it(self):
+    dims = ('followed', 'large_rate', 'seed')
+    finite = np.ones((1, 2, 6), bool)
+    finite[0, :, 0] = False
+    data = xr.Dataset(
+      {
+        'inactive': (dims, np.where(finite, 0.3, 1.0)),
+        'finite': (dims, finite),
+      },
+      {'followed': [0.0], 'large_rate': [0.1, 0.3]},
+    )
+    self.assertEqual(leaky_relu.killing_rate(data), 0.1)
+
+
+class BestOverWorstTest(absltest.TestCase):
+  def test_what_is_best_of_its_own_seeds_alone_gains_nothing(self):
+    """Slope 0 leads in even seeds, slope 1 in odd ones."""
+    accuracy = np.tile([[5.0, 0.0, 3.0], [0.0, 5.0, 3.0]], (3, 1))
+    np.testing.assert_array_equal(
+      leaky_relu.best_over_worst(accuracy), np.full(6, -5.0)
+    )
+
+  def test_is_the_difference_where_seeds_agree(self):
+    accuracy = np.array([7.0, 3.0, 4.0]) + np.arange(6)[:, None]
+    np.testing.assert_array_equal(leaky_relu.best_over_worst(accuracy), 6 * [4])
 
 
 class MeasureTest(absltest.TestCase):
