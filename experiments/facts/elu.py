@@ -10,11 +10,11 @@ Rule: the mean of a unit over the data, root mean square over the units of a
 hidden layer, over that of their outputs, is at least 0.2 less than with ReLU,
 before and after training, each at its best rate; and so is, apart, |mean over
 the data and all units| (the first run had this alone, in which units of
-opposite sign cancel, which those of ReLU cannot); ELU takes
-at least 1.1 times as long as ReLU, the function alone, forward and backward on
-a million numbers, and a whole step of training (8 layers of 128 units, 128
-examples). Times are medians of interleaved runs on this machine, repeated in as
-many rounds as there are seeds.
+opposite sign cancel, which those of ReLU cannot); ELU takes at least 1.1 times
+as long as ReLU, the function alone, forward and backward on a million numbers,
+and a whole step of training (8 layers of 128 units, 128 examples). Times are
+medians of interleaved runs on this machine, repeated in as many rounds as there
+are seeds.
 """
 
 from collections.abc import Callable, Mapping, Sequence
