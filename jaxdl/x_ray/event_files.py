@@ -43,7 +43,7 @@ class EventFile:
     except ImportError as error:
       raise ImportError(
         'log_dir needs tensorboardX, which writes event files: '
-        "pip install tensorboardX"
+        'pip install tensorboardX'
       ) from error
     suffix = f'.{os.getpid()}.{next(_files)}'  # Others begin in this second.
     try:

@@ -114,7 +114,7 @@ class EventFileTest(parameterized.TestCase):
 
   def test_says_what_to_install(self):
     with mock.patch.dict(sys.modules, {'tensorboardX': None}):
-      with self.assertRaisesRegex(ImportError, r"'jaxdl\[tensorboard\]'"):
+      with self.assertRaisesRegex(ImportError, 'pip install tensorboardX'):
         event_files.EventFile(self.folder)
 
 
