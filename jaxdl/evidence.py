@@ -285,3 +285,25 @@ def _max(values: Array) -> Array:
   """Maximum over the last axis of what is not NaN."""
   largest = np.max(np.where(np.isnan(values), -np.inf, values), axis=-1)
   return np.where(largest == -np.inf, np.nan, largest)
+
+
+def steps_until(
+  values: Array, level: float, *, rising: bool = False, window: int = 10
+) -> Array:
+  """Counts the steps until the mean of the last few reaches a level.
+
+  Args:
+    values: `[..., step]`, at least `window` steps.
+    level: finite.
+    rising: whether the level is reached from below, as by an accuracy.
+    window: how many steps are averaged, since one batch is noisy.
+
+  Returns:
+    Steps, `[...]`, at least `window`; infinite where the level is not reached.
+    A mean that is not finite reaches none.
+  """
+  wide = np.asarray(values, np.float64)
+  means = np.lib.stride_tricks.sliding_window_view(wide, window, -1).mean(-1)
+  reached = (means >= level) if rising else (means <= level)
+  reached &= np.isfinite(means)
+  return np.where(reached.any(-1), reached.argmax(-1) + window, np.inf)

@@ -87,5 +87,17 @@ class NonfiniteTest(absltest.TestCase):
     self.assertEqual(list(result.direction), ['forward', 'backward', ''])
 
 
+class StepsUntilTest(absltest.TestCase):
+  def test_counts_along_the_last_axis(self):
+    falling = np.concatenate([np.full(20, 2.0), np.zeros(20)])
+    values = np.stack([falling, np.full(40, 1.5), np.full(40, np.nan)])
+    np.testing.assert_array_equal(
+      evidence.steps_until(values, 1.0), [25, np.inf, np.inf]
+    )
+    np.testing.assert_array_equal(
+      evidence.steps_until(-values[:1], -1.0, rising=True, window=1), [21]
+    )
+
+
 if __name__ == '__main__':
   absltest.main()

@@ -26,7 +26,6 @@ from jaxdl import laboratory
 from jaxdl.data import conditioning
 from jaxdl.data import preprocessing
 from jaxdl.data import sources
-from jaxdl.report import comparison
 from jaxdl.report import panels
 from matplotlib import figure as figure_lib
 import numpy as np
@@ -135,10 +134,7 @@ def _training(dataset, axes, num_steps: int, num_seeds: int) -> xr.Dataset:
     {
       'saturated': saturated,
       'test_accuracy': best['test_accuracy'],
-      'steps_to_target': (
-        'seed',
-        comparison.steps_to_loss(loss, _TARGET_LOSS),
-      ),
+      'steps_to_target': laboratory.steps_until(loss, _TARGET_LOSS),
       'loss': loss.coarsen(step=_CURVE, boundary='trim').mean(),
     }
   ).drop_vars('learning_rate', errors='ignore')

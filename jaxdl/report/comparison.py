@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import json
 import pathlib
 
+from jaxdl import evidence
 from jaxdl import report
 from jaxdl.report import figures
 from jaxdl.report import tables
@@ -119,12 +120,8 @@ def steps_to_loss(loss: xr.DataArray, target: float) -> np.ndarray:
   Returns:
     Steps, `[cell]`; infinite where it is not reached.
   """
-  values = np.asarray(loss, float)
-  window = min(_WINDOW, values.shape[1])
-  means = np.lib.stride_tricks.sliding_window_view(values, window, 1).mean(-1)
-  reached = means <= target
-  first = np.argmax(reached, axis=1) + window
-  return np.where(reached.any(axis=1), first, np.inf)
+  window = min(_WINDOW, loss.shape[1])
+  return evidence.steps_until(loss.values, target, window=window)
 
 
 def spread(values: np.ndarray) -> tuple[float, float]:
