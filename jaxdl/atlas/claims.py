@@ -65,8 +65,8 @@ class Claim(NamedTuple):
       compared, as in `accuracy gained, points`.
     rule: fixed before the measurement.
     measured: the samples of the quantity, `[seed]`, under each condition that
-      the claim is tried in; under the name '' where there is but one. No NaN:
-      what was never reached is infinite.
+      the claim is tried in; under the name '' where there is but one. What was
+      never reached is infinite; NaN is what may be anything.
     every: whether each sample must bear the claim out, as where a mathematical
       identity is claimed; otherwise their median must.
   """

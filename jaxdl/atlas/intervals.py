@@ -37,10 +37,12 @@ def of_median(samples: np.ndarray) -> Interval:
   """Returns the narrowest interval of order statistics for the median.
 
   Args:
-    samples: independent draws, `[seed]`; infinities are values like others.
+    samples: independent draws, `[seed]`; infinities are values like others. A
+      NaN is a draw of which nothing is known: it may be the least, and it may
+      be the largest.
 
   Raises:
-    ValueError: fewer than `MIN_SEEDS` samples, or a NaN among them.
+    ValueError: fewer than `MIN_SEEDS` samples, or nothing but NaN.
   """
   values = _checked(samples)
   count = len(values)
@@ -52,10 +54,11 @@ def of_median(samples: np.ndarray) -> Interval:
   # P(the median lies outside of the r-th least to the r-th largest).
   outside = 2 * special.bdtr(np.arange(count // 2), count, 0.5)
   rank = int(np.flatnonzero(outside <= 1 - CONFIDENCE)[-1])
+  low, high = _ends(values)
   return Interval(
-    _median(values),
-    float(values[rank]),
-    float(values[count - 1 - rank]),
+    _median(values[~np.isnan(values)]),
+    float(low[rank]),
+    float(high[count - 1 - rank]),
     count,
     float(1 - outside[rank]),
   )
@@ -65,27 +68,32 @@ def of_all(samples: np.ndarray) -> Interval:
   """Returns the span of what must hold for every sample.
 
   Args:
-    samples: `[n]`, at least one.
+    samples: `[n]`, at least one; a NaN is as of `of_median`.
 
   Raises:
-    ValueError: no samples, or a NaN among them.
+    ValueError: no samples, or nothing but NaN.
   """
   values = _checked(samples)
-  low, high = float(values[0]), float(values[-1])
-  return Interval(_median(values), low, high, len(values), 1.0)
+  low, high = _ends(values)
+  middle = _median(values[~np.isnan(values)])
+  return Interval(middle, float(low[0]), float(high[-1]), len(values), 1.0)
 
 
 def _checked(samples: np.ndarray) -> np.ndarray:
-  """Returns samples in order, float64."""
+  """Returns samples in order, float64, NaN last."""
   values = np.sort(np.asarray(samples, np.float64).reshape(-1))
   if not len(values):
     raise ValueError('there are no samples; give at least one')
-  if np.isnan(values).any():
-    raise ValueError(
-      f'{np.isnan(values).sum()} of {len(values)} samples are NaN; what never '
-      'came is infinite, and what does not exist is left out'
-    )
+  if np.isnan(values).all():
+    raise ValueError(f'all {len(values)} samples are NaN; nothing was measured')
   return values
+
+
+def _ends(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Returns samples in order, what is unknown being least, and largest."""
+  unknown = np.isnan(values)
+  least = np.sort(np.where(unknown, -np.inf, values))
+  return least, np.sort(np.where(unknown, np.inf, values))
 
 
 def _median(values: np.ndarray) -> float:

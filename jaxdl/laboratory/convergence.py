@@ -1,6 +1,6 @@
 """How many steps training takes to a level, and how much faster one is."""
 
-import numpy as np
+from jaxdl import evidence
 import xarray as xr
 
 _WINDOW = 10  # Batches over which a loss is averaged, since one is noisy.
@@ -27,12 +27,11 @@ def steps_until(
     raise ValueError(
       f'{values.sizes["step"]} steps have no mean of {_WINDOW}; train longer'
     )
-  means = values.rolling(step=_WINDOW).mean().transpose(..., 'step')
-  reached = (means >= level) if rising else (means <= level)
-  reached &= np.isfinite(means)
-  first = reached.values.argmax(-1) + 1.0
-  steps = np.where(reached.values.any(-1), first, np.inf)
-  return reached.isel(step=0, drop=True).copy(data=steps)
+  ordered = values.transpose(..., 'step')
+  steps = evidence.steps_until(
+    ordered.values, level, rising=rising, window=_WINDOW
+  )
+  return ordered.isel(step=0, drop=True).copy(data=steps)
 
 
 def times_as_many(slower: xr.DataArray, faster: xr.DataArray) -> xr.DataArray:
@@ -43,15 +42,12 @@ def times_as_many(slower: xr.DataArray, faster: xr.DataArray) -> xr.DataArray:
     faster: steps of what is said to be faster.
 
   Returns:
-    The ratio, 0 where only what is said to be slower reached the level. Where
-    neither did it may be anything: it is 0 in the first of such seeds, infinite
-    in the next, and so on, so that an interval over seeds widens at both ends,
-    if there are two or more, and decides nothing.
+    The ratio: 0 where only what is said to be slower reached the level,
+    infinite where only the other did, and NaN where neither did, since it may
+    then be anything.
   """
-  neither = (slower == np.inf) & (faster == np.inf)
-  first = neither.cumsum('seed') % 2 == 1
-  ratio = slower.where(~neither, 1.0) / faster.where(~neither, 1.0)
-  return ratio.where(~neither, xr.where(first, 0.0, np.inf))
+  neither = (slower == float('inf')) & (faster == float('inf'))
+  return slower.where(~neither) / faster
 
 
 def fewest_steps(steps: xr.DataArray) -> xr.DataArray:

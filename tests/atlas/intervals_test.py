@@ -40,11 +40,17 @@ class OfMedianTest(parameterized.TestCase):
     never = intervals.of_median(np.full(6, np.inf))
     self.assertEqual((never.middle, never.low), (np.inf, np.inf))
 
-  def test_refuses_too_few_seeds_and_nan(self):
+  def test_refuses_too_few_seeds_and_nothing_known(self):
     with self.assertRaisesRegex(ValueError, '5 seeds .* at least 6'):
       intervals.of_median(np.arange(5.0))
-    with self.assertRaisesRegex(ValueError, '1 of 6 samples are NaN'):
-      intervals.of_median(np.array([0.0, 1, 2, 3, 4, np.nan]))
+    with self.assertRaisesRegex(ValueError, 'all 6 samples are NaN'):
+      intervals.of_median(np.full(6, np.nan))
+
+  def test_what_is_unknown_may_be_at_either_end(self):
+    found = intervals.of_median(np.array([3.0, 1, np.nan, 2, 5, 4]))
+    self.assertEqual(found[:3], (3.0, -np.inf, np.inf))
+    many = intervals.of_median(np.array([*np.arange(19.0), np.nan]))
+    self.assertEqual((many.low, many.high), (4.0, 14.0))  # Of ranks 6 and 15.
 
 
 class OfAllTest(absltest.TestCase):
