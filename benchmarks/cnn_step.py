@@ -28,6 +28,8 @@ from jaxdl import sweep
 from jaxdl import tracing
 from jaxdl import training
 from jaxdl.sweep import program as program_lib
+from jaxdl.timing import interleaved
+from jaxdl.timing import Times
 import numpy as np
 import optax
 import torch
@@ -286,14 +288,12 @@ def main(_: Sequence[str]) -> None:
 
 def _time(sides: dict[str, Side], num_steps: int) -> None:
   """Prints medians: cores' time also tells on a machine that is shared."""
-  cores_times: timing.Times = {name: [] for name in sides}
+  cores_times: Times = {name: [] for name in sides}
 
   def recorder(name):
     return lambda: cores_times[name].append(sides[name].run())
 
-  times = timing.interleaved(
-    {name: recorder(name) for name in sides}, _ROUNDS.value
-  )
+  times = interleaved({name: recorder(name) for name in sides}, _ROUNDS.value)
   count = _PARAMETERS[_MODEL.value]
   print(f'{_MODEL.value}, {count:,} parameters; {_ARRANGEMENT.value}:')
   for name, values in times.items():

@@ -14,6 +14,7 @@ from benchmarks import program
 from benchmarks import timing
 from experiments import command_line
 import jax
+from jaxdl.timing import interleaved
 
 _DEPTHS = flags.DEFINE_list('depths', '10,10000', 'Depths, the least first.')
 _ROUNDS = flags.DEFINE_integer('rounds', 3, 'Rounds, each of all depths.')
@@ -32,7 +33,7 @@ def main(_: Sequence[str]) -> None:
   jax.config.update('jax_enable_compilation_cache', False)
   depths = [int(depth) for depth in _DEPTHS.value]
   compile_training(depths[0])
-  times = timing.interleaved(
+  times = interleaved(
     {
       str(depth): functools.partial(compile_training, depth) for depth in depths
     },

@@ -21,6 +21,8 @@ from experiments import command_line
 import jax
 import jax.numpy as jnp
 from jaxdl import choice
+from jaxdl.timing import interleaved
+from jaxdl.timing import Times
 import numpy as np
 import torch
 
@@ -168,9 +170,9 @@ def _torch_sides(arrays: dict[str, np.ndarray]) -> Sides:
   }
 
 
-def _times(sides: Sides) -> tuple[timing.Times, timing.Times]:
+def _times(sides: Sides) -> tuple[Times, Times]:
   """Returns seconds of the wall and of all cores, by `name/part`."""
-  cores: timing.Times = {'/'.join(key): [] for key in sides}
+  cores: Times = {'/'.join(key): [] for key in sides}
 
   def recorder(key):
     def run():
@@ -182,14 +184,14 @@ def _times(sides: Sides) -> tuple[timing.Times, timing.Times]:
 
   for run in sides.values():
     run()
-  walls = timing.interleaved(
+  walls = interleaved(
     {'/'.join(key): recorder(key) for key in sides}, _ROUNDS.value
   )
   return walls, cores
 
 
 def _print_table(
-  shape: str, gigaflops: float, walls: timing.Times, cores: timing.Times
+  shape: str, gigaflops: float, walls: Times, cores: Times
 ) -> None:
   repeats = _LOOP_STEPS if _LOOP.value else 1
   for name in (*_FORMULATIONS.value, _PYTORCH):

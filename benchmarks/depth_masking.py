@@ -20,6 +20,7 @@ from experiments import command_line
 import jax
 from jax import lax
 import jax.numpy as jnp
+from jaxdl.timing import interleaved
 import numpy as np
 
 _DEPTHS = flags.DEFINE_list('depths', '10,30,100,300', 'Depths.')
@@ -116,7 +117,7 @@ def main(_: Sequence[str]) -> None:
   def timed(name):
     first_losses[name] = sides[name]()[:, 0]
 
-  times = timing.interleaved(
+  times = interleaved(
     {name: functools.partial(timed, name) for name in sides}, _ROUNDS.value
   )
   for losses in first_losses.values():  # They train the same networks.

@@ -17,6 +17,7 @@ from benchmarks import timing
 from experiments import command_line
 import jax
 import jax.numpy as jnp
+from jaxdl.timing import interleaved
 import numpy as np
 import torch
 
@@ -55,7 +56,7 @@ def main(_: Sequence[str]) -> None:
   sides = {'training': training, **_products()}
   for run in sides.values():
     run()
-  times = timing.interleaved(sides, _ROUNDS.value)
+  times = interleaved(sides, _ROUNDS.value)
   speeds = {
     name: 2 * _SIZE**3 / statistics.median(times[name]) for name in times
   }

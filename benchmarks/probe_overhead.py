@@ -15,6 +15,7 @@ from benchmarks import timing
 from experiments import command_line
 import jax
 from jaxdl import sweep
+from jaxdl.timing import interleaved
 
 _ACTIVATION = flags.DEFINE_string('activation', 'relu', 'The activation.')
 _NORM = flags.DEFINE_string('norm', 'none', 'The normalization.')
@@ -60,7 +61,7 @@ def main(_: Sequence[str]) -> None:
   }
   for run in sides.values():
     run()
-  times = timing.interleaved(sides, _ROUNDS.value)
+  times = interleaved(sides, _ROUNDS.value)
   for name, values in times.items():
     ratio = timing.median_ratio(times, slow=name, fast='loss alone')
     milliseconds = timing.spread(values, 'ms', 1e3 / steps)

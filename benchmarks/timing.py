@@ -1,21 +1,13 @@
-"""Timing of sides that compete for one machine: interleaved, by medians."""
+"""What benchmarks say of times: medians of rounds, and of which machine."""
 
-from collections.abc import Callable, Mapping
 import os
 import statistics
 import time
 
+from jaxdl import timing
 import numpy as np
 
 Clock = np.ndarray  # [wall, cpu], seconds.
-Times = dict[str, list[float]]
-
-
-def seconds(fn: Callable[[], object]) -> float:
-  """Returns how long a call takes, in seconds."""
-  start = time.perf_counter()
-  fn()
-  return time.perf_counter() - start
 
 
 def now() -> Clock:
@@ -23,18 +15,7 @@ def now() -> Clock:
   return np.array([time.perf_counter(), time.process_time()])
 
 
-def interleaved(
-  sides: Mapping[str, Callable[[], object]], rounds: int
-) -> Times:
-  """Times each side once a round, so that all see the same busy machine."""
-  times: Times = {name: [] for name in sides}
-  for _ in range(rounds):
-    for name, fn in sides.items():
-      times[name].append(seconds(fn))
-  return times
-
-
-def median_ratio(times: Times, slow: str, fast: str) -> float:
+def median_ratio(times: timing.Times, slow: str, fast: str) -> float:
   """Returns the median over rounds of how many times `fast` beats `slow`."""
   return statistics.median(
     a / b for a, b in zip(times[slow], times[fast], strict=True)

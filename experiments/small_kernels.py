@@ -27,7 +27,6 @@ Writes to --out:
 from collections.abc import Callable, Mapping, Sequence
 import pathlib
 import statistics
-import time
 from typing import Any, NamedTuple
 
 from absl import flags
@@ -269,6 +268,7 @@ def _step_times(
 ) -> dict[str, list[float]]:
   """Times training steps, the kinds taking turns; seconds."""
   import jax
+  from jaxdl import timing
   from jaxdl.training import loss
 
   batch = slice(0, treatments.BATCH_SIZE.value)
@@ -291,13 +291,11 @@ def _step_times(
     init = jax.jit(lambda key, net=net: net.init(key, images.shape[1:])[1:])
     steps[kind] = (jax.jit(step), init(jax.random.key(0)))
     jax.block_until_ready(steps[kind][0](*steps[kind][1]))
-  times: dict[str, list[float]] = {kind: [] for kind in models}
-  for _ in range(_TIMING_ROUNDS.value):
-    for kind, (run, arguments) in steps.items():
-      begin = time.perf_counter()
-      jax.block_until_ready(run(*arguments))
-      times[kind].append(time.perf_counter() - begin)
-  return times
+  sides = {
+    kind: lambda run=run, given=given: jax.block_until_ready(run(*given))
+    for kind, (run, given) in steps.items()
+  }
+  return timing.interleaved(sides, _TIMING_ROUNDS.value)
 
 
 def _effective_field(static: Static, dynamic: Mapping[str, Any]) -> Any:

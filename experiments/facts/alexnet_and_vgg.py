@@ -20,7 +20,6 @@ other.
 """
 
 from collections.abc import Callable, Sequence
-import time
 from typing import Any, NamedTuple
 
 import jax
@@ -28,6 +27,7 @@ from jaxdl import atlas
 from jaxdl import geometry
 from jaxdl import layers
 from jaxdl import models
+from jaxdl import timing
 from jaxdl.report import panels
 from matplotlib import figure as figure_lib
 import numpy as np
@@ -187,16 +187,11 @@ def _times(
     for arguments in in_turn:
       jax.block_until_ready(apply(*arguments))
 
-  times: list[list[float]] = [[], []]
-  for run in (at_once, one_by_one):
-    run()
-  for _ in range(_REPEATS):
-    for run, taken in zip((at_once, one_by_one), times, strict=True):
-      begin = time.perf_counter()
-      run()
-      taken.append(time.perf_counter() - begin)
-  apart, one_after_other = (float(np.median(taken)) for taken in times)
-  return apart, one_after_other
+  sides = {'together': at_once, 'in turn': one_by_one}
+  timing.interleaved(sides, 1)  # Compiles, and warms up.
+  times = timing.interleaved(sides, _REPEATS)
+  together_seconds, in_turn_seconds = map(np.median, times.values())
+  return float(together_seconds), float(in_turn_seconds)
 
 
 def claims(data: xr.Dataset) -> list[atlas.Claim]:

@@ -18,7 +18,6 @@ are seeds.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-import time
 from typing import Any
 
 import jax
@@ -26,6 +25,7 @@ import jax.numpy as jnp
 from jaxdl import activations
 from jaxdl import atlas
 from jaxdl import laboratory
+from jaxdl import timing
 from jaxdl.data import preprocessing
 from jaxdl.data import sources
 from jaxdl.report import panels
@@ -147,15 +147,13 @@ def _step(name: str, sizes: tuple[int, int, int], dataset: Any) -> Run:
 
 def _interleaved(runs: Mapping[str, Run], num_repeats: int) -> list[float]:
   """Times runs in turn, so that what disturbs one disturbs all; medians."""
-  seconds: dict[str, list[float]] = {name: [] for name in runs}
-  for run in runs.values():
-    jax.block_until_ready(run())
-  for _ in range(num_repeats):
-    for name, run in runs.items():
-      start = time.perf_counter()
-      jax.block_until_ready(run())
-      seconds[name].append(time.perf_counter() - start)
-  return [float(np.median(each)) for each in seconds.values()]
+  sides = {
+    name: lambda run=run: jax.block_until_ready(run())
+    for name, run in runs.items()
+  }
+  timing.interleaved(sides, 1)  # Compiles, and warms up.
+  times = timing.interleaved(sides, num_repeats)
+  return [float(np.median(times[name])) for name in runs]
 
 
 def claims(data: xr.Dataset) -> list[atlas.Claim]:
