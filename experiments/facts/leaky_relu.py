@@ -79,10 +79,7 @@ def measure(
     'batch_size': [64],
     'seed': range(num_seeds),
   }
-  few = dataset._replace(
-    train_images=dataset.train_images[:num_examples],
-    train_labels=dataset.train_labels[:num_examples],
-  )
+  few = sources.first(dataset, num_examples)
   watched = laboratory.train(
     {
       'activation': [_named(slope) for slope in _FOLLOWED],

@@ -73,10 +73,7 @@ def measure(
   whole = preprocessing.downsample(
     preprocessing.preprocess(sources.load(), 'channel_standard'), 2
   )
-  dataset = whole._replace(
-    train_images=whole.train_images[:_NUM_TRAIN],
-    train_labels=whole.train_labels[:_NUM_TRAIN],
-  )
+  dataset = sources.first(whole, _NUM_TRAIN)
   found = []
   for head in _HEADS:
     record = laboratory.train(

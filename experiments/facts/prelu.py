@@ -63,10 +63,7 @@ def measure(
     `activation` and `seed`: `train_accuracy` and `test_accuracy`.
   """
   dataset = preprocessing.preprocess(sources.load(), 'channel_standard')
-  few = dataset._replace(
-    train_images=dataset.train_images[:num_examples],
-    train_labels=dataset.train_labels[:num_examples],
-  )
+  few = sources.first(dataset, num_examples)
   sizes: dict[str, Sequence[Any]] = {
     'depth': [depth],
     'width': [width],

@@ -92,10 +92,7 @@ def measure(
     for name, init in _INITIALIZERS.items()
   ]
   points = [_derivative_error(seed) for seed in range(num_seeds)]
-  few = dataset._replace(
-    train_images=dataset.train_images[:num_examples],
-    train_labels=dataset.train_labels[:num_examples],
-  )
+  few = sources.first(dataset, num_examples)
   record = laboratory.train(
     {'activation': [_RELU], **sizes},
     few,

@@ -80,10 +80,7 @@ def measure(
       'batch_size': [64],
       'seed': range(num_seeds),
     },
-    dataset._replace(
-      train_images=dataset.train_images[:num_examples],
-      train_labels=dataset.train_labels[:num_examples],
-    ),
+    sources.first(dataset, num_examples),
     num_steps,
     layerwise=False,
     evaluate=laboratory.on_both_splits,

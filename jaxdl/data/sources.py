@@ -47,6 +47,19 @@ class Dataset(NamedTuple):
   name: str
 
 
+def first(dataset: Dataset, num_train: int) -> Dataset:
+  """Returns a dataset with its first training examples alone.
+
+  Args:
+    dataset: in any preprocessing.
+    num_train: how many.
+  """
+  return dataset._replace(
+    train_images=dataset.train_images[:num_train],
+    train_labels=dataset.train_labels[:num_train],
+  )
+
+
 def names() -> tuple[str, ...]:
   """The names that `load` knows; the first comes with the package."""
   return (_EMBEDDED, *_PUBLISHED, 'digits')

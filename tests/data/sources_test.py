@@ -109,6 +109,15 @@ class EmbeddedTest(absltest.TestCase):
         sources.load()
 
 
+class FirstTest(absltest.TestCase):
+  def test_keeps_the_first_training_examples_and_all_of_the_test(self):
+    whole = sources.load()
+    few = sources.first(whole, 7)
+    np.testing.assert_array_equal(few.train_images, whole.train_images[:7])
+    np.testing.assert_array_equal(few.train_labels, whole.train_labels[:7])
+    self.assertIs(few.test_images, whole.test_images)
+
+
 class NpzTest(_FolderTestCase):
   def _save(self, **arrays):
     path = self.folder / 'mine.npz'
