@@ -8,7 +8,6 @@ from jaxdl.laboratory.axes import COMPUTE_DTYPES
 from jaxdl.laboratory.axes import DEFAULTS
 from jaxdl.laboratory.axes import split
 from jaxdl.laboratory.axes import Static
-from jaxdl.laboratory.backward import decades_lost
 from jaxdl.laboratory.backward import log_cotangents
 from jaxdl.laboratory.best_rate import at_best_rate
 from jaxdl.laboratory.best_rate import over_axes
@@ -43,7 +42,6 @@ __all__ = [
   'batches',
   'builder',
   'complete',
-  'decades_lost',
   'distinct',
   'fewest_steps',
   'layer_names',

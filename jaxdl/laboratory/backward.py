@@ -55,15 +55,3 @@ def log_cotangents(
 
   keys = jax.vmap(jax.random.key)(jnp.arange(num_seeds))
   return np.asarray(jax.jit(lambda keys: jax.lax.map(measure, keys))(keys))
-
-
-def decades_lost(log_cotangents: np.ndarray) -> np.ndarray:
-  """Returns how many powers of ten the gradient loses over the hidden layers.
-
-  Args:
-    log_cotangents: `[..., layer]`, the readout last.
-
-  Returns:
-    `[...]`: that of the last hidden layer less that of the first.
-  """
-  return log_cotangents[..., -2] - log_cotangents[..., 0]
