@@ -91,18 +91,24 @@ def verdict(result: Result | atlas.Judgement) -> str:
 
 
 def measured(judgement: atlas.Judgement) -> str:
-  """Writes what was measured: of several conditions the span of the medians.
+  """Writes what was measured.
+
+  Of several conditions: from the least to the largest median, and in brackets
+  the least and the largest end of their intervals.
 
   Args:
     judgement: of a claim.
   """
-  conditions = list(judgement.conditions.values())
-  if len(conditions) == 1:
-    return interval(conditions[0])
-  medians = [condition.interval.middle for condition in conditions]
+  intervals = [found.interval for found in judgement.conditions.values()]
+  if len(intervals) == 1:
+    (only,) = judgement.conditions.values()
+    return interval(only)
+  middles = [found.middle for found in intervals]
+  low = min(found.low for found in intervals)
+  high = max(found.high for found in intervals)
   return (
-    f'{number(min(medians))} to {number(max(medians))}, '
-    f'of {len(conditions)} conditions'
+    f'{number(min(middles))} to {number(max(middles))} '
+    f'[{number(low)}, {number(high)}], of {len(intervals)} conditions'
   )
 
 

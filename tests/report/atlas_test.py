@@ -80,7 +80,8 @@ class TableTest(absltest.TestCase):
     self.assertRegex(text, r'it ends +steps +∞ +≤ 9 +refuted')
     self.assertRegex(
       text,
-      r'both do +size +−8.75 to 0.375, of 2 conditions +≥ 0 +depends: holds',
+      r'both do +size +−8.75 to 0.375 \[−9, 0.625\], of 2 conditions +≥ 0 '
+      r'+depends: holds',
     )
 
   def test_frame_has_a_row_for_each_condition(self):
