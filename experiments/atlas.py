@@ -9,7 +9,7 @@ on what is said.
   ./run.sh atlas --full
   ./run.sh atlas --list
 
-Without flags: all facts over 6 seeds, some minutes on 2 cores. Ctrl-C loses the
+Without flags: all facts over 6 seeds, about 8 minutes on 2 cores. Ctrl-C loses the
 fact that is being measured and no other: --resume goes on.
 
 Writes to --out:
@@ -52,7 +52,7 @@ _NUM_SEEDS = flags.DEFINE_integer(
   lower_bound=_FEWEST_SEEDS,
 )
 _FULL = flags.DEFINE_bool(
-  'full', False, f'{_FULL_SEEDS} seeds, in about three times the time.'
+  'full', False, f'{_FULL_SEEDS} seeds, which takes longer.'
 )
 _LIST = flags.DEFINE_bool('list', False, 'List the facts and end.')
 _RESUME = flags.DEFINE_bool(
