@@ -9,8 +9,8 @@ on what is said.
   ./run.sh atlas --full
   ./run.sh atlas --list
 
-Without flags: all facts over 6 seeds, about 8 minutes on 2 cores. Ctrl-C loses the
-fact that is being measured and no other: --resume goes on.
+Without flags: all facts over 6 seeds, about 8 minutes on 2 cores. Ctrl-C loses
+the fact that is being measured and no other: --resume goes on.
 
 Writes to --out:
 
