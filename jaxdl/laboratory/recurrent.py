@@ -6,7 +6,6 @@ seeds, rates, thresholds and scales enter a program as arrays.
 
 from collections.abc import Callable, Mapping, Sequence
 import functools
-import tempfile
 from typing import Any, NamedTuple
 
 import jax
@@ -18,7 +17,7 @@ from jaxdl import tracing
 from jaxdl import training
 from jaxdl.data import sequences
 from jaxdl.laboratory import axes as axes_lib
-from jaxdl.laboratory import networks
+from jaxdl.laboratory import trained
 from jaxdl.layers import initializers
 from jaxdl.models import recurrent
 from jaxdl.tracing import statistics
@@ -117,20 +116,8 @@ def train_recurrent(
     ValueError: an axis, a problem or a value that makes no sense.
   """
   chosen = choice.choose('problem', problem, PROBLEMS)
-  unknown = axes.keys() - DEFAULTS.keys()
-  if unknown:
-    raise ValueError(
-      f'no axis is called {", ".join(sorted(unknown))}; there are '
-      f'{", ".join(DEFAULTS)}'
-    )
-  fixed = {name: [value] for name, value in DEFAULTS.items()}
-  plan = sweep.plan(
-    [cell for cell in sweep.Grid({**fixed, **axes}).cells() if where(cell)],
-    split,
-    devices=jax.devices(),
-    num_steps=num_steps,
-    chunk_steps=num_steps,
-  )
+  cells = trained.cells_of(axes, DEFAULTS, where)
+  plan = trained.plan_of(cells, split, num_steps)
   num_train = num_steps * max(
     program.static.batch_size for program in plan.programs
   )
@@ -138,15 +125,8 @@ def train_recurrent(
   counts = (num_train, _NUM_TEST)
   drawn = [chosen.draw(k, n, length) for k, n in zip(keys, counts, strict=True)]
   data = sweep.Data(*(np.asarray(array) for part in drawn for array in part))
-  with tempfile.TemporaryDirectory() as folder:
-    sweep.run(
-      plan,
-      functools.partial(experiment, chosen, data.train_images.shape[1:]),
-      data,
-      networks.batches(num_train),
-      folder,
-    )
-    return sweep.open_record(folder).load()
+  build = functools.partial(experiment, chosen, data.train_images.shape[1:])
+  return trained.run(plan, build, data)
 
 
 def split(cell: sweep.Cell) -> tuple[Static, dict[str, float]]:
