@@ -1,6 +1,7 @@
 """Holds jaxdl/ to docs/architecture.md and to the size of a readable file."""
 
 import ast
+import functools
 import pathlib
 import re
 
@@ -26,22 +27,25 @@ def _named(paths):
   return [(_relative(path), path) for path in paths]
 
 
+@functools.cache
 def _tree(path):
   return ast.parse(path.read_text(), filename=str(path))
 
 
-def _imported_modules(tree):
+@functools.cache
+def _imported_modules(path):
   """Returns the dotted names that a file imports, at its top or within."""
   modules = set()
-  for node in ast.walk(tree):
+  for node in ast.walk(_tree(path)):
     if isinstance(node, ast.Import):
       modules |= {alias.name for alias in node.names}
     elif isinstance(node, ast.ImportFrom):
       assert not node.level, 'relative import'
       modules |= {f'{node.module}.{alias.name}' for alias in node.names}
-  return modules
+  return frozenset(modules)
 
 
+@functools.cache
 def _table():
   """Returns {part: parts it may import, or None for any} from the document."""
   text = (_ROOT / 'docs' / 'architecture.md').read_text()
@@ -80,7 +84,7 @@ class ImportsTest(parameterized.TestCase):
     own = _part(path)
     self.assertIn(own, _table(), 'docs/architecture.md has no row for it')
     allowed = _table()[own]
-    for module in _imported_modules(_tree(path)):
+    for module in _imported_modules(path):
       package, _, rest = module.partition('.')
       part = rest.partition('.')[0]
       if package == 'jaxdl' and part not in ('__version__', own):
@@ -90,7 +94,7 @@ class ImportsTest(parameterized.TestCase):
 
   @parameterized.named_parameters(_named(_LIBRARY))
   def test_library_file_has_no_flags_and_knows_no_experiment(self, path):
-    for module in _imported_modules(_tree(path)):
+    for module in _imported_modules(path):
       self.assertFalse(module.startswith('absl'), module)
       self.assertNotIn(
         module.partition('.')[0], ('experiments', 'benchmarks', 'tests')
@@ -139,7 +143,7 @@ class TestsTest(parameterized.TestCase):
     importers = [
       other
       for other in tests.glob('*_test.py')
-      if module in _imported_modules(_tree(other))
+      if module in _imported_modules(other)
     ]
     self.assertTrue(importers, f'no test in {_relative(tests)} knows it')
 
