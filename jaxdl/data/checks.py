@@ -2,6 +2,8 @@
 
 import numpy as np
 
+_MOST_CLASSES = 1_000_000  # Beyond it, labels are identifiers of something.
+
 
 def check_images(images: np.ndarray, where: str) -> np.ndarray:
   """Checks images, gives them a channel axis, and makes floats float32.
@@ -68,7 +70,7 @@ def check_labels(
       f'{where}: labels have shape {labels.shape}; they must be [N], one class '
       'number for each image (of one-hot rows, take the argmax)'
     )
-  if not np.issubdtype(labels.dtype, np.integer):
+  if labels.dtype.kind not in 'iu':  # Time intervals count as np.integer.
     raise ValueError(
       f'{where}: labels are {labels.dtype}; they must be integers, from 0 to '
       'the number of classes less one'
@@ -81,11 +83,22 @@ def check_labels(
 
 
 def check_classes(labels: np.ndarray, num_classes: int, where: str) -> None:
-  """Checks that labels are in the range from 0 to `num_classes - 1`."""
+  """Checks that labels are in the range from 0 to `num_classes - 1`.
+
+  Args:
+    labels: integers, `[N]`.
+    num_classes: from 2 to a million.
+    where: what holds them, for messages.
+  """
   if num_classes < 2:
     raise ValueError(
       f'{where}: the number of classes is {num_classes}; a classifier needs at '
       'least 2'
+    )
+  if num_classes > _MOST_CLASSES:
+    raise ValueError(
+      f'{where}: the number of classes is {num_classes}; {_MOST_CLASSES} at '
+      'most are possible: number them from 0 without gaps'
     )
   _check_range(labels, num_classes, where)
 

@@ -3,17 +3,15 @@
 from collections.abc import Mapping
 import hashlib
 from importlib import resources
-import io
 import os
 import pathlib
 from typing import NamedTuple
-import zipfile
-import zlib
 
 from jaxdl.data import checks
 from jaxdl.data import cifar
 from jaxdl.data import download
 from jaxdl.data import idx
+from jaxdl.data import npz
 from jaxdl.data import published
 import numpy as np
 
@@ -87,19 +85,13 @@ def load(
     ValueError: in one line: what is wrong, and what to do.
   """
   name = os.fspath(name_or_path)
-  if name in _PUBLISHED:
-    folder = None if data_dir is None else pathlib.Path(data_dir)
-    return load_published(_PUBLISHED[name], folder, download.cache_dir())
-  if data_dir is not None:
+  try:
+    return _load(name, data_dir)
+  except OSError as error:
     raise ValueError(
-      f'{name}: data_dir has a meaning for {", ".join(_PUBLISHED)} only; leave '
-      'it out'
-    )
-  if name == _EMBEDDED:
-    return _load_embedded()
-  if name == 'digits':
-    return _load_digits()
-  return _load_path(pathlib.Path(name))
+      f'{name}: cannot be read ({error.strerror or error}); give another path, '
+      f'or one of {", ".join(names())}'
+    ) from error
 
 
 def from_arrays(
@@ -156,6 +148,22 @@ def load_published(
   return _from_idx(contents, dataset.name, num_classes=10)
 
 
+def _load(name: str, data_dir: str | os.PathLike[str] | None) -> Dataset:
+  if name in _PUBLISHED:
+    folder = None if data_dir is None else pathlib.Path(data_dir)
+    return load_published(_PUBLISHED[name], folder, download.cache_dir())
+  if data_dir is not None:
+    raise ValueError(
+      f'{name}: data_dir has a meaning for {", ".join(_PUBLISHED)} only; leave '
+      'it out'
+    )
+  if name == _EMBEDDED:
+    return _load_embedded()
+  if name == 'digits':
+    return _load_digits()
+  return _load_path(pathlib.Path(name))
+
+
 def _load_embedded() -> Dataset:
   folder = resources.files('jaxdl.data')
   contents = folder.joinpath(f'{_EMBEDDED}.npz').read_bytes()
@@ -200,7 +208,7 @@ def _load_path(path: pathlib.Path) -> Dataset:
       f'unknown data {str(path)!r}: it is none of {", ".join(names())}, and '
       'there is no such file or folder'
     )
-  if path.suffix != '.npz':
+  if path.suffix != '.npz' or not path.is_file():  # A pipe might never end.
     raise ValueError(
       f'{path}: a file of data must be .npz; of IDX or CIFAR-10 files, give '
       'the folder that holds them'
@@ -255,7 +263,7 @@ def _from_cifar(contents: Mapping[str, bytes], name: str) -> Dataset:
 
 
 def _from_npz(contents: bytes, name: str) -> Dataset:
-  arrays = _read_npz(contents, name)
+  arrays = npz.parse(contents, name)
   for keys in (_FIELDS, _KERAS_FIELDS):
     if all(key in arrays for key in keys):
       return from_arrays(
@@ -263,36 +271,20 @@ def _from_npz(contents: bytes, name: str) -> Dataset:
         num_classes=_num_classes(arrays, name),
         name=name,
       )
+  found = [k if k.isprintable() else repr(k) for k in sorted(arrays)]
   raise ValueError(
     f'{name}: it must have the keys {", ".join(_FIELDS)}, or '
-    f'{", ".join(_KERAS_FIELDS)}; it has {", ".join(sorted(arrays)) or "none"}'
+    f'{", ".join(_KERAS_FIELDS)}; it has {", ".join(found) or "none"}'
   )
-
-
-def _read_npz(contents: bytes, name: str) -> dict[str, np.ndarray]:
-  try:
-    with zipfile.ZipFile(io.BytesIO(contents)):
-      pass  # Else numpy takes it for a .npy file or a pickle, and says so.
-    with np.load(io.BytesIO(contents), allow_pickle=False) as archive:
-      return {key: np.asarray(archive[key]) for key in archive.files}
-  except (
-    EOFError,
-    OSError,
-    RuntimeError,  # An encrypted archive, or one of unknown compression.
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-  ) as error:
-    raise ValueError(
-      f'{name}: not a .npz file of plain arrays, or damaged ({error}); write '
-      'it with np.savez_compressed, without object arrays'
-    ) from error
 
 
 def _num_classes(arrays: Mapping[str, np.ndarray], name: str) -> int | None:
   if 'num_classes' not in arrays:
     return None
   value = arrays['num_classes']
-  if value.shape != () or not np.issubdtype(value.dtype, np.integer):
-    raise ValueError(f'{name}: num_classes must be one integer, not {value!r}')
+  if value.shape != () or value.dtype.kind not in 'iu':
+    raise ValueError(
+      f'{name}: num_classes must be one integer, not {value.dtype} of shape '
+      f'{value.shape}'
+    )
   return int(value)

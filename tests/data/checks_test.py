@@ -2,9 +2,19 @@
 
 from absl.testing import absltest
 from absl.testing import parameterized
+import hypothesis
+from hypothesis import strategies
+from hypothesis.extra import numpy as hypothesis_numpy
 from jaxdl.data import checks
 from jaxdl.data import sources
 import numpy as np
+
+# Of both byte orders, and some that no dataset has.
+_DTYPES = (
+  '>u2', '<i8', '>i4', 'u1', 'u8', '>f4', 'f2', 'f8', '?', 'c8', 'S3', 'U2',
+  'M8[s]', 'm8[D]', [('a', 'i4')],
+)  # fmt: skip
+_SHAPES = ((6,), (3,), (6, 5, 4), (3, 5, 4, 1), (6, 1), (), (0, 5, 4))
 
 
 def _arrays(**changes) -> dict[str, np.ndarray]:
@@ -51,6 +61,10 @@ _FAULTS = (
    r'\(test\): label 3 of example 1 is out of range; labels go from 0 to 2'),
   ('wide_label', _arrays(train_labels=np.array([0, 2**40, 1, 1, 1, 1])),
    'label 1099511627776 of example 1 is out of range'),
+  ('identifiers', _arrays(train_labels=np.array([0, 2**31 - 2, 1, 1, 1, 1])),
+   'number of classes is 2147483647; 1000000 at most are possible: number'),
+  ('intervals', _arrays(train_labels=np.arange(6).astype('m8[s]')),
+   'labels are timedelta64'),
   ('one_class', _arrays(train_labels=np.zeros(6, int)),
    'the number of classes is 1'),
   ('shapes', _arrays(test_images=np.ones((3, 4, 4), np.uint8)),
@@ -105,6 +119,30 @@ class FromArraysTest(parameterized.TestCase):
   def test_faults_are_named(self, arrays, message):
     with self.assertRaisesRegex(ValueError, f'^mine.*{message}'):
       sources.from_arrays(**arrays, name='mine')
+
+  @hypothesis.given(
+    field=strategies.sampled_from(sorted(_arrays())),
+    array=strategies.sampled_from(_DTYPES).flatmap(
+      lambda dtype: hypothesis_numpy.arrays(
+        dtype, strategies.sampled_from(_SHAPES)
+      )
+    ),
+  )
+  def test_any_array_is_a_datasets_or_refused(self, field, array):
+    arrays = _floats(pixel=1.0) if array.dtype.kind == 'f' else _arrays()
+    try:
+      dataset = sources.from_arrays(**arrays | {field: array}, name='mine')
+    except ValueError as error:
+      self.assertStartsWith(str(error), 'mine')
+      self.assertLen(str(error).splitlines(), 1)
+      return
+    images = (dataset.train_images, dataset.test_images)
+    labels = (dataset.train_labels, dataset.test_labels)
+    self.assertTrue(all(np.all(np.isfinite(x)) for x in images))
+    self.assertIn(images[0].dtype, (np.uint8, np.float32))
+    self.assertEqual({x.dtype for x in labels}, {np.dtype(np.int32)})
+    self.assertTrue(all(0 <= np.min(x) for x in labels))
+    self.assertTrue(all(np.max(x) < dataset.num_classes for x in labels))
 
 
 if __name__ == '__main__':

@@ -13,6 +13,8 @@ from hypothesis.extra import numpy as hypothesis_numpy
 from jaxdl.data import idx
 import numpy as np
 
+from tests import damage
+
 _DTYPES = ('uint8', 'int8', 'int16', 'int32', 'float32', 'float64')
 
 
@@ -103,12 +105,28 @@ class FaultTest(_FolderTestCase):
     ('trailing', lambda contents: contents + b'more'),
     ('deflate', lambda contents: contents[:10] + b'\xff' + contents[11:]),
   )
-  def test_damaged_gzip_is_refused(self, damage):
+  def test_damaged_gzip_is_refused(self, change):
     path = self.folder / 'images.gz'
     whole = gzip.compress(_contents(0x0801, 9, data=bytes(range(9))))
-    path.write_bytes(damage(whole))
+    path.write_bytes(change(whole))
     with self.assertRaisesRegex(ValueError, 'images.gz: the gzip data are'):
       idx.read(path)
+
+  @hypothesis.given(
+    damage.damaged(
+      gzip.compress(_contents(0x0802, 3, 4, data=bytes(range(12))), mtime=0)
+    )
+  )
+  def test_any_damage_of_gzip_is_refused_or_harmless(self, contents):
+    path = self.folder / 'images.gz'
+    path.write_bytes(contents)
+    try:
+      array = idx.read(path)
+    except ValueError as error:
+      self.assertStartsWith(str(error), f'{path}: ')
+      self.assertLen(str(error).splitlines(), 1)
+    else:  # Bytes of the header that say nothing of the contents.
+      np.testing.assert_array_equal(array.ravel(), range(12))
 
   def test_a_missing_file_is_named(self):
     path = self.folder / 'absent'

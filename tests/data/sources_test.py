@@ -1,6 +1,7 @@
 """Tests for `sources.py`."""
 
 import hashlib
+import os
 import pathlib
 import sys
 import tempfile
@@ -137,12 +138,20 @@ class NpzTest(_FolderTestCase):
     self.assertEqual(sources.load(str(path)).num_classes, 7)
 
   @parameterized.named_parameters(
-    ('number', 7.5), ('row', [7]), ('text', 'seven')
+    ('number', 7.5),
+    ('row', [7]),
+    ('table', np.zeros((30, 30))),
+    ('text', 'seven'),
+    ('time', np.timedelta64(7)),
   )
   def test_num_classes_must_be_an_integer(self, value):
     path = self._save(**_arrays(), num_classes=value)
-    with self.assertRaisesRegex(ValueError, 'num_classes must be one integer'):
+    with self.assertRaisesRegex(ValueError, 'num_classes must be one .*$'):
       sources.load(path)
+
+  def test_keys_that_are_no_text_are_told_in_one_line(self):
+    with self.assertRaisesRegex(ValueError, r"it has '\\n\\x1b\[31m', b$"):
+      sources.load(self._save(**{'\n\x1b[31m': 1, 'b': 2}))
 
   def test_a_missing_key_is_answered_with_those_wanted(self):
     arrays = _arrays()
@@ -288,6 +297,18 @@ class NameTest(_FolderTestCase):
     path.write_bytes(b'')
     with self.assertRaisesRegex(ValueError, 'must be .npz; .* give the folder'):
       sources.load(path)
+
+  def test_a_pipe_is_refused_and_not_waited_for(self):
+    path = self.folder / 'pipe.npz'
+    os.mkfifo(path)
+    with self.assertRaisesRegex(ValueError, 'must be .npz; .* give the folder'):
+      sources.load(path)
+
+  @parameterized.parameters(None, 'mnist')
+  def test_a_path_that_no_file_can_have_is_refused(self, name):
+    path = 'x' * 5000
+    with self.assertRaisesRegex(ValueError, 'cannot be read .*; give another'):
+      sources.load(name or path, data_dir=path if name else None)
 
   @parameterized.parameters('fashion_mnist_small', 'digits', 'mine.npz')
   def test_data_dir_without_a_meaning_is_refused(self, name):
