@@ -9,7 +9,7 @@ file is either the old one or the new one.
 from collections.abc import Sequence
 import os
 import pathlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 import zlib
 
 import numpy as np
@@ -35,6 +35,8 @@ def write(path: pathlib.Path, checkpoint: Checkpoint) -> None:
     }
   )
   partial = path.with_suffix('.partial')
+  if partial.is_symlink():
+    partial.unlink()  # Or what it points to would be overwritten.
   with partial.open('wb') as file:
     file.write(b'%08x\n' % zlib.crc32(payload))
     file.write(payload)
@@ -59,18 +61,29 @@ def read(path: pathlib.Path) -> Checkpoint | None:
 
   if not path.exists():
     return None
-  digits, _, payload = path.read_bytes().partition(b'\n')
-  if digits != b'%08x' % zlib.crc32(payload):
+  try:
+    digits, _, payload = path.read_bytes().partition(b'\n')
+    if digits != b'%08x' % zlib.crc32(payload):
+      raise ValueError('another checksum')
+    return _from_content(serialization.msgpack_restore(payload))
+  except Exception as error:  # MessagePack of something else can be anything.
     raise ValueError(
       f'checkpoint {path} is damaged; delete it to train its program again'
-    )
-  content = serialization.msgpack_restore(payload)
-  leaves = content['leaves']
-  return Checkpoint(
-    step=content['step'],
-    finished=content['finished'],
-    leaves=tuple(leaves[str(i)] for i in range(len(leaves))),
-  )
+    ) from error
+
+
+def _from_content(content: Any) -> Checkpoint:
+  """Raises one error or another if the content is that of no checkpoint."""
+  step, finished = content['step'], content['finished']
+  leaves = [content['leaves'][str(i)] for i in range(len(content['leaves']))]
+  if (
+    type(step) is not int
+    or step < 0
+    or not isinstance(finished, bool)
+    or not all(isinstance(leaf, np.ndarray) and leaf.ndim for leaf in leaves)
+  ):
+    raise ValueError('no checkpoint')
+  return Checkpoint(step, finished, tuple(leaves))
 
 
 def check(path: pathlib.Path, checkpoint: Checkpoint, shapes: Sequence) -> None:

@@ -1,14 +1,20 @@
 """Tests for `checkpoint.py`."""
 
 import pathlib
+import tempfile
+import zlib
 
 from absl.testing import absltest
 from absl.testing import parameterized
 import chex
+import hypothesis
 import jax
 import jax.numpy as jnp
 from jaxdl.sweep import checkpoint
+import msgpack
 import numpy as np
+
+from tests import damage
 
 
 def _checkpoint():
@@ -18,6 +24,24 @@ def _checkpoint():
     np.array(jnp.array([0.1, jnp.nan, 3], jnp.bfloat16)),
   )
   return checkpoint.Checkpoint(17, False, leaves)
+
+
+def _payload():
+  with tempfile.TemporaryDirectory() as folder:
+    path = pathlib.Path(folder) / 'x.msgpack'
+    checkpoint.write(path, _checkpoint())
+    return path.read_bytes().partition(b'\n')[2]
+
+
+def _with_leaf(shape, dtype):
+  """A checkpoint with an array that its bytes do not make."""
+  leaf = msgpack.ExtType(1, msgpack.packb((shape, dtype, bytes(8))))
+  return {'step': 1, 'finished': False, 'leaves': {'0': leaf}}
+
+
+def _packed(array):
+  content = (array.shape, array.dtype.name, array.tobytes())
+  return msgpack.ExtType(1, msgpack.packb(content))
 
 
 class CheckpointTest(parameterized.TestCase):
@@ -51,11 +75,56 @@ class CheckpointTest(parameterized.TestCase):
     ('empty', lambda content: b''),
     ('flipped', lambda content: content[:60] + b'!' + content[61:]),
   )
-  def test_damage_is_said_with_the_file(self, damage):
+  def test_damage_is_said_with_the_file(self, change):
     checkpoint.write(self.path, _checkpoint())
-    self.path.write_bytes(damage(self.path.read_bytes()))
+    self.path.write_bytes(change(self.path.read_bytes()))
     with self.assertRaisesRegex(ValueError, 'x.msgpack is damaged; delete it'):
       checkpoint.read(self.path)
+
+  @hypothesis.given(damage.damaged(_payload()))
+  def test_damage_under_a_right_checksum_is_said_too(self, payload):
+    self.path.write_bytes(b'%08x\n' % zlib.crc32(payload) + payload)
+    try:
+      read = checkpoint.read(self.path)
+    except ValueError as error:
+      self.assertRegex(str(error), '^checkpoint .*x.msgpack is damaged; .*$')
+    else:
+      self.assertIsInstance(read.step, int)
+      self.assertIsInstance(read.finished, bool)
+      for leaf in read.leaves:
+        self.assertLessEqual(leaf.nbytes, len(payload))
+
+  @parameterized.named_parameters(
+    ('number', 1),
+    ('list', []),
+    ('nothing', {}),
+    ('negative_step', {'step': -1, 'finished': False, 'leaves': {}}),
+    ('step_in_words', {'step': 'one', 'finished': False, 'leaves': {}}),
+    ('leaf_is_a_number', {'step': 1, 'finished': False, 'leaves': {'0': 1}}),
+    ('other_leaf', {'step': 1, 'finished': False, 'leaves': {'1': np.ones(1)}}),
+    ('scalar', {'step': 1, 'finished': False, 'leaves': {'0': np.ones(())}}),
+    ('huge', _with_leaf((2**60,), 'float32')),
+    ('objects', _with_leaf((1,), 'object')),
+  )
+  def test_what_is_no_checkpoint_is_said(self, content):
+    payload = msgpack.packb(content, default=_packed)
+    self.path.write_bytes(b'%08x\n' % zlib.crc32(payload) + payload)
+    with self.assertRaisesRegex(ValueError, 'x.msgpack is damaged; delete it'):
+      checkpoint.read(self.path)
+
+  def test_folder_is_no_checkpoint(self):
+    self.path.mkdir()
+    with self.assertRaisesRegex(ValueError, 'x.msgpack is damaged; delete it'):
+      checkpoint.read(self.path)
+
+  def test_link_is_not_written_through(self):
+    elsewhere = self.path.with_name('elsewhere')
+    elsewhere.write_text('mine')
+    for link in (self.path, self.path.with_suffix('.partial')):
+      link.symlink_to(elsewhere)
+    checkpoint.write(self.path, _checkpoint())
+    self.assertEqual(elsewhere.read_text(), 'mine')
+    self.assertEqual(checkpoint.read(self.path).step, 17)
 
   @parameterized.named_parameters(
     ('shape', (4, 5), jnp.float32), ('dtype', (4, 4), jnp.int32)
