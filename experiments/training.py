@@ -53,10 +53,16 @@ ARRANGEMENT = flags.DEFINE_enum(
   'How a device runs its networks: one after the other (map, auto on a CPU), '
   'all at once (vmap, auto elsewhere), or unrolled (loop).',
 )
+MESH = flags.DEFINE_string(
+  'mesh',
+  '',
+  'Devices: cells:8 spreads the networks over 8, cells:4,data:2 over 4 pairs '
+  'that share each batch. By default all devices to cells.',
+)
 
 
 # The section of the help page that says where a study is written, and how.
-OUTPUT = (output.OUT, RESUME, output.OVERWRITE, CHUNK_STEPS, ARRANGEMENT)
+OUTPUT = (output.OUT, RESUME, output.OVERWRITE, CHUNK_STEPS, ARRANGEMENT, MESH)
 
 
 def output_folder(name: str, parts: Sequence[str] = ()) -> pathlib.Path:
@@ -97,10 +103,12 @@ def plan(cells: Sequence[Any], split: Callable[..., Any]) -> Any:
   import jax
   from jaxdl import sweep
 
+  devices, group_size = sweep.mesh.select(MESH.value, jax.devices())
   return sweep.plan(
     cells,
     split,
-    devices=jax.devices(),
+    devices=devices,
+    group_size=group_size,
     num_steps=NUM_STEPS.value,
     chunk_steps=CHUNK_STEPS.value,
     arrangement=None if ARRANGEMENT.value == 'auto' else ARRANGEMENT.value,

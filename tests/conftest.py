@@ -45,7 +45,7 @@ if 'XLA_FLAGS' not in os.environ:
   os.environ['XLA_FLAGS'] = ' '.join(_known(_COMPILE_QUICKLY))
 
 # Enough devices to shard over, whatever the machine.
-jax.config.update('jax_num_cpu_devices', 4)
+jax.config.update('jax_num_cpu_devices', 8)
 
 # absltest and chex read flags, which no absl.app parses here.
 flags.FLAGS.mark_as_parsed()

@@ -4,6 +4,7 @@
 records them, `open_record` reads what was recorded.
 """
 
+from jaxdl.sweep import mesh
 from jaxdl.sweep.execute import Outcome
 from jaxdl.sweep.execute import run
 from jaxdl.sweep.experiment import Data
@@ -30,6 +31,7 @@ __all__ = [
   'Program',
   'StorageError',
   'available_memory',
+  'mesh',
   'open_record',
   'plan',
   'predict_memory',

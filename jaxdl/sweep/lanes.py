@@ -112,14 +112,15 @@ class Lanes:
     self._events.put(None)
 
   def _run_lane(self, programs: Sequence[planning.Program]) -> None:
-    lane_mesh = program_lib.mesh(programs[0].devices)
-    data = jax.device_put(self._data, program_lib.replicated(lane_mesh))
+    mesh = program_lib.mesh(programs[0])
+    data = jax.device_put(self._data, program_lib.replicated(mesh))
     for program in programs:
       if self._should_stop():
         return
-      by_cell = program_lib.over_cells(lane_mesh)
-      seeds, dynamic = jax.device_put((program.seeds, program.dynamic), by_cell)
-      self._run_program(program, _Inputs(seeds, dynamic, data), by_cell)
+      seeds, dynamic = jax.device_put(
+        (program.seeds, program.dynamic), program_lib.over_cells(mesh)
+      )
+      self._run_program(program, _Inputs(seeds, dynamic, data), mesh)
 
   def _should_stop(self) -> bool:
     with self._lock:
@@ -127,10 +128,10 @@ class Lanes:
         self._stopping.set()
     return self._stopping.is_set()
 
-  def _run_program(self, program, inputs, by_cell) -> None:
+  def _run_program(self, program, inputs, mesh) -> None:
     """Trains the cells of one program, from its checkpoint if there is one."""
     init, chunk, finish = self._take(program.number)
-    step, states = self._first_states(program, inputs, init, by_cell)
+    step, states = self._first_states(program, inputs, init, mesh)
     keeper = _Keeper(program, self.writer, step)
     indices = self._batches(program, step)
     while step < self._plan.num_steps:
@@ -140,7 +141,7 @@ class Lanes:
       count = min(self._plan.chunk_steps, self._plan.num_steps - step)
       states, metrics = chunk(
         states,
-        jax.device_put(indices, by_cell),
+        jax.device_put(indices, program_lib.over_batches(mesh)),
         *inputs,
         np.int32(step),
         np.int32(count),
@@ -170,7 +171,7 @@ class Lanes:
       self.wait_seconds += time.monotonic() - begin
     return functions
 
-  def _first_states(self, program, inputs, init, by_cell) -> tuple[int, Any]:
+  def _first_states(self, program, inputs, init, mesh) -> tuple[int, Any]:
     """Returns the step to begin with and its states."""
     path = store_lib.checkpoint_path(self._store.out, program)
     checkpoint = checkpoint_lib.read(path)
@@ -181,7 +182,7 @@ class Lanes:
     cells = np.minimum(np.arange(program.padded_cells), len(program.cells) - 1)
     leaves = [leaf[cells] for leaf in checkpoint.leaves]
     return checkpoint.step, jax.device_put(
-      jax.tree.unflatten(treedef, leaves), by_cell
+      jax.tree.unflatten(treedef, leaves), program_lib.over_cells(mesh)
     )
 
   def _batches(self, program: planning.Program, start: int) -> np.ndarray:
@@ -241,7 +242,7 @@ class _Keeper:
 
 def _to_host(array: jax.Array) -> np.ndarray:
   """Copies an array; a view of its buffers would keep them from donation."""
-  shards = sorted(
-    array.addressable_shards, key=lambda shard: shard.index[0].start or 0
-  )
-  return np.concatenate([np.asarray(shard.data) for shard in shards])
+  shards = {
+    shard.index[0].start or 0: shard for shard in array.addressable_shards
+  }
+  return np.concatenate([np.asarray(shards[i].data) for i in sorted(shards)])

@@ -38,11 +38,12 @@ def predict_memory(
   Returns:
     The bytes.
   """
-  width = len(program.devices)
-  states = tree_bytes(shapes.states) // width
+  states = tree_bytes(shapes.states) // program.width
   analysis = compiled.memory_analysis() if compiled is not None else None
   if analysis is None:
-    need = tree_bytes(data) + states + tree_bytes(shapes.metrics) // width
+    need = (
+      tree_bytes(data) + states + tree_bytes(shapes.metrics) // program.width
+    )
   else:
     need = (
       analysis.argument_size_in_bytes

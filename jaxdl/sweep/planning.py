@@ -1,14 +1,19 @@
 """The plan: which cells share a program, and which devices run it.
 
 Cells with equal static parts share one compiled program; their dynamic parts
-enter it as arrays `[cells]`. Devices form lanes of equal width. A program runs
-on one lane, its cells spread evenly over the devices of the lane (the last cell
-is repeated where they do not divide; the copies are left out of the record),
-and lanes run side by side. The width is the divisor of the number of devices
-whose longest lane is shortest, counted in cells that a device runs one after
-the other; of equals the widest, for then fewest programs share the memory.
+enter it as arrays `[cells]`. Devices form groups, each of which trains one cell
+at a time, or as many as it maps over, with the batch spread over its devices: a
+group is one device, unless more share a batch. Groups form lanes of equal
+width. A program runs on one lane, its cells spread evenly over the groups of
+the lane (the last cell is repeated where they do not divide; the copies are
+left out of the record), and lanes run side by side. The width is the divisor of
+the number of groups whose longest lane is shortest, counted in cells that a
+group runs one after the other. Of equals, it is the widest, for then fewest
+programs share the memory, but no wider than a process: each process compiles
+the programs that it has a part in.
 """
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -30,12 +35,38 @@ class Program(NamedTuple):
   dynamic: dict[str, np.ndarray]  # Each [padded_cells].
   seeds: np.ndarray  # [padded_cells], int32.
   lane: int
-  devices: tuple[Any, ...]  # The devices of the lane.
+  devices: tuple[Any, ...]  # The devices of the lane, group by group.
+  group_size: int  # Devices that share a batch.
 
   @property
   def padded_cells(self) -> int:
     """The number of cells it computes, copies of the last one included."""
     return len(self.seeds)
+
+  @property
+  def width(self) -> int:
+    """The number of groups of devices that its cells are spread over."""
+    return len(self.devices) // self.group_size
+
+  def part(self, start: int, stop: int, devices: Sequence[Any]) -> 'Program':
+    """Returns the program of some of its cells, on some of its devices.
+
+    Args:
+      start: the first of the cells, counted in this program.
+      stop: the end of the cells.
+      devices: whole groups of devices.
+    """
+    width = len(devices) // self.group_size
+    return self._replace(
+      cells=self.cells[start:stop],
+      first_cell=self.first_cell + start,
+      dynamic={
+        name: _padded(values[start:stop], width)
+        for name, values in self.dynamic.items()
+      },
+      seeds=_padded(self.seeds[start:stop], width),
+      devices=tuple(devices),
+    )
 
 
 class Plan(NamedTuple):
@@ -84,6 +115,7 @@ def plan(
   num_steps: int,
   chunk_steps: int,
   arrangement: str | None = None,
+  group_size: int = 1,
 ) -> Plan:
   """Decides which cells share a program and which devices run it.
 
@@ -93,7 +125,8 @@ def plan(
     split: maps a cell to its static part (hashable, or a mapping of hashable
       values: cells with equal ones share a program) and to its dynamic part
       (numbers, traced).
-    devices: the devices to use, as from `jax.devices()`.
+    devices: the devices to use, as from `jax.devices()`; also of several
+      processes, all of which make the same plan.
     num_steps: training steps of each cell.
     chunk_steps: steps between two visits to the host: what is recorded at once.
     arrangement: how a device runs its cells. 'map' runs one after the other in
@@ -101,6 +134,7 @@ def plan(
       accelerators, but turns a convolution into a grouped one, often slower;
       'loop' is 'map' unrolled: its compile time grows with the cells. None
       chooses 'map' on CPUs and 'vmap' elsewhere.
+    group_size: how many devices of a process share each batch.
 
   Returns:
     The plan; programs are in the order in which their first cells come.
@@ -108,29 +142,32 @@ def plan(
   Raises:
     ValueError: an argument out of its range, or cells that do not agree.
   """
-  _check(cells, devices, num_steps, chunk_steps, arrangement)
-  statics, groups = _group(cells, split)
-  sizes = [len(group) for group in groups.values()]
-  width, reason = _choose_width(sizes, len(devices))
+  _check(cells, num_steps, chunk_steps, arrangement)
+  devices = sorted(devices, key=lambda device: device.process_index)
+  _check_groups(devices, group_size)
+  statics, by_static = _by_static(cells, split)
+  sizes = [len(group) for group in by_static.values()]
+  num_groups = len(devices) // group_size
+  width, reason = _choose_width(
+    sizes, num_groups, num_groups // len(_process_sizes(devices)), group_size
+  )
   arrangement, why = _choose_arrangement(arrangement, devices[0].platform)
-  lanes, _ = _assign(sizes, width, len(devices) // width)
-  programs, first_cell = [], 0
-  for number, (identity, group) in enumerate(groups.items()):
-    padded = group + [group[-1]] * (-len(group) % width)
-    start = lanes[number] * width
-    programs.append(
-      Program(
-        number=number,
-        static=statics[identity],
-        cells=tuple(group),
-        first_cell=first_cell,
-        dynamic=_stack([split(cell)[1] for cell in padded]),
-        seeds=np.array([_seed(cell) for cell in padded], np.int32),
-        lane=lanes[number],
-        devices=tuple(devices[start : start + width]),
-      )
+  lanes, _ = _assign(sizes, width, num_groups // width)
+  programs: list[Program] = []
+  for number, (identity, members) in enumerate(by_static.items()):
+    start = lanes[number] * width * group_size
+    whole = Program(
+      number=number,
+      static=statics[identity],
+      cells=tuple(members),
+      first_cell=sum(sizes[:number]),
+      dynamic=_stack([split(cell)[1] for cell in members]),
+      seeds=np.array([_seed(cell) for cell in members], np.int32),
+      lane=lanes[number],
+      devices=tuple(devices[start : start + width * group_size]),
+      group_size=group_size,
     )
-    first_cell += len(group)
+    programs.append(whole.part(0, len(members), whole.devices))
   return Plan(
     programs=tuple(programs),
     arrangement=arrangement,
@@ -141,12 +178,10 @@ def plan(
   )
 
 
-def _check(cells, devices, num_steps, chunk_steps, arrangement):
+def _check(cells, num_steps, chunk_steps, arrangement):
   """Raises a ValueError where an argument of `plan` is out of its range."""
   if not cells:
     raise ValueError('there is no cell to plan; give at least one')
-  if not devices:
-    raise ValueError('there is no device to plan for; give jax.devices()')
   for cell in cells:
     if list(cell) != list(cells[0]):
       raise ValueError(
@@ -163,7 +198,35 @@ def _check(cells, devices, num_steps, chunk_steps, arrangement):
     )
 
 
-def _group(
+def _check_groups(devices: Sequence[Any], group_size: int) -> None:
+  """Raises a ValueError where devices do not form groups in processes."""
+  if not devices:
+    raise ValueError('there is no device to plan for; give jax.devices()')
+  if group_size < 1:
+    raise ValueError(f'group_size is {group_size}; it must be at least 1')
+  for index, count in _process_sizes(devices).items():
+    if count % group_size:
+      raise ValueError(
+        f'{_count(count, "device")} of process {index} cannot share batches in '
+        f'groups of {group_size}; give a divisor of {count}'
+      )
+
+
+def _process_sizes(devices: Sequence[Any]) -> Counter[int]:
+  """Returns the number of devices of each process."""
+  return Counter(device.process_index for device in devices)
+
+
+def _count(number: int, thing: str) -> str:
+  return f'{number} {thing}{"" if number == 1 else "s"}'
+
+
+def _padded(values: np.ndarray, width: int) -> np.ndarray:
+  """Repeats the last value until the length is a multiple of the width."""
+  return np.pad(values, (0, -len(values) % width), mode='edge')
+
+
+def _by_static(
   cells: Sequence[grid.Cell], split: Split
 ) -> tuple[dict[Hashable, Any], dict[Hashable, list[grid.Cell]]]:
   """Returns the static parts, and the cells that share each."""
@@ -225,7 +288,7 @@ def _assign(
 
   Returns:
     The lane of each program, and the length of the longest lane: the cells
-    that a device runs one after the other.
+    that a group runs one after the other.
   """
   loads = [0] * num_lanes
   lanes = [0] * len(sizes)
@@ -243,14 +306,19 @@ def _choose_arrangement(asked: str | None, platform: str) -> tuple[str, str]:
   return chosen, f'cells inside a device by {chosen}, as suits a {platform}'
 
 
-def _choose_width(sizes: Sequence[int], num_devices: int) -> tuple[int, str]:
-  """Returns the devices that a program gets, and the reason in words."""
-  widths = [w for w in range(1, num_devices + 1) if num_devices % w == 0]
-  lengths = {w: _assign(sizes, w, num_devices // w)[1] for w in widths}
-  width = min(widths, key=lambda w: (lengths[w], -w))
+def _choose_width(
+  sizes: Sequence[int], num_groups: int, of_process: int, group_size: int
+) -> tuple[int, str]:
+  """Returns the groups that a program gets, and the reason in words."""
+  widths = [w for w in range(1, num_groups + 1) if num_groups % w == 0]
+  lengths = {w: _assign(sizes, w, num_groups // w)[1] for w in widths}
+  width = min(widths, key=lambda w: (lengths[w], max(w - of_process, 0), -w))
+  group, groups = 'device', 'devices'
+  if group_size > 1:
+    group, groups = 'group', f'groups of {group_size} devices'
   reason = (
-    f'{width} of {num_devices} devices to a program: '
-    f'a device then runs {lengths[width]} cells in turn'
+    f'{width} of {num_groups} {groups} to a program: '
+    f'a {group} then runs {lengths[width]} cells in turn'
   )
   others = [f'{lengths[w]} with {w}' for w in widths if w != width]
   return width, reason + (f' ({", ".join(others)})' if others else '')

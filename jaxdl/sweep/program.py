@@ -1,12 +1,17 @@
 """One program: its cells on a mesh of devices, as three compiled functions.
 
-The mesh has one axis, `cells`. `jax.shard_map` gives each device its share of
-the cells; inside a device the arrangement of the plan runs them; inside a cell
-a loop runs the steps of a chunk. The number of steps is an argument, so that a
-last, shorter chunk needs no second compilation.
+The mesh has two axes, `cells` and `data`. `jax.shard_map` gives each group of
+devices its share of the cells; inside a group the arrangement of the plan runs
+them; inside a cell a loop runs the steps of a chunk. The number of steps is an
+argument, so that a last, shorter chunk needs no second compilation.
+
+Only `cells` is mapped by hand. Along `data` the examples of each batch are
+spread, and XLA partitions the step: it means what it means on one device, so
+that batch norm, statistics of layers and random numbers are those of the whole
+batch, whatever the experiment computes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +20,7 @@ from jaxdl.sweep import experiment as experiment_lib
 from jaxdl.sweep import planning
 import numpy as np
 
-AXIS = 'cells'
+CELLS, DATA = 'cells', 'data'
 
 
 class Functions(NamedTuple):
@@ -42,21 +47,32 @@ class Shapes(NamedTuple):
   scores: dict[str, jax.ShapeDtypeStruct]  # Each [cells].
 
 
-def mesh(devices: Sequence[Any]) -> jax.sharding.Mesh:
-  """Returns the mesh of a lane."""
+def mesh(program: planning.Program) -> jax.sharding.Mesh:
+  """Returns the mesh of the devices of a program."""
   return jax.sharding.Mesh(
-    np.array(devices), (AXIS,), axis_types=(jax.sharding.AxisType.Auto,)
+    np.array(program.devices).reshape(program.width, program.group_size),
+    (CELLS, DATA),
+    axis_types=(jax.sharding.AxisType.Auto,) * 2,
   )
 
 
-def over_cells(lane_mesh: jax.sharding.Mesh) -> jax.sharding.NamedSharding:
+def over_cells(mesh: jax.sharding.Mesh) -> jax.sharding.NamedSharding:
   """Returns the sharding of arrays `[cells, ...]`."""
-  return jax.sharding.NamedSharding(lane_mesh, jax.sharding.PartitionSpec(AXIS))
+  return _sharding(mesh, CELLS)
 
 
-def replicated(lane_mesh: jax.sharding.Mesh) -> jax.sharding.NamedSharding:
+def over_batches(mesh: jax.sharding.Mesh) -> jax.sharding.NamedSharding:
+  """Returns the sharding of batches `[cells, chunk, batch]`."""
+  return _sharding(mesh, CELLS, None, DATA)
+
+
+def replicated(mesh: jax.sharding.Mesh) -> jax.sharding.NamedSharding:
   """Returns the sharding of arrays that every device holds whole."""
-  return jax.sharding.NamedSharding(lane_mesh, jax.sharding.PartitionSpec())
+  return _sharding(mesh)
+
+
+def _sharding(mesh: jax.sharding.Mesh, *axes: str | None):
+  return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(*axes))
 
 
 def trace(
@@ -79,16 +95,25 @@ def trace(
     The functions as `jax.stages.Traced`, and the shapes of what they return.
 
   Raises:
-    ValueError: a metric is neither `[]` nor `[layer]`, or a score is not `[]`.
+    ValueError: a metric is neither `[]` nor `[layer]`, or a score is not `[]`,
+      or a batch cannot be spread evenly over the devices that share it.
   """
-  cells, lane_mesh = program.padded_cells, mesh(program.devices)
+  if batch_size % program.group_size:
+    raise ValueError(
+      f'a batch of {batch_size} cannot be spread evenly over '
+      f'{program.group_size} devices; give a batch size that is a multiple of '
+      f'{program.group_size}'
+    )
+  cells, lane_mesh = program.padded_cells, mesh(program)
   by_cell, whole = over_cells(lane_mesh), replicated(lane_mesh)
   init, chunk, finish = _functions(experiment, plan.arrangement, lane_mesh)
 
   seeds, dynamic = _shapes((program.seeds, program.dynamic), by_cell)
   data_shapes = _shapes(data, whole)
   indices = jax.ShapeDtypeStruct(
-    (cells, plan.chunk_steps, batch_size), jnp.int32, sharding=by_cell
+    (cells, plan.chunk_steps, batch_size),
+    jnp.int32,
+    sharding=over_batches(lane_mesh),
   )
   scalar = jax.ShapeDtypeStruct((), jnp.int32, sharding=whole)
 
@@ -135,7 +160,7 @@ def _shapes(tree: Any, sharding: jax.sharding.Sharding | None = None) -> Any:
 
 def _functions(experiment, arrangement, lane_mesh) -> Functions:
   """Returns the jitted functions of a program."""
-  cells, whole = jax.sharding.PartitionSpec(AXIS), jax.sharding.PartitionSpec()
+  cells, whole = over_cells(lane_mesh).spec, replicated(lane_mesh).spec
   by_cell = over_cells(lane_mesh)
 
   def sharded(function, in_specs, donate=()):
@@ -144,6 +169,7 @@ def _functions(experiment, arrangement, lane_mesh) -> Functions:
       mesh=lane_mesh,
       in_specs=in_specs,
       out_specs=cells,
+      axis_names={CELLS},
       check_vma=False,
     )
     return jax.jit(mapped, donate_argnums=donate, out_shardings=by_cell)
@@ -193,7 +219,10 @@ def _train_chunk(step_fn, state, indices, seed, dynamic, data, start, count):
   step_key = _keys(seed)[1]
 
   def train(state, i):
-    batch = (data.train_images[indices[i]], data.train_labels[indices[i]])
+    batch = jax.lax.with_sharding_constraint(
+      (data.train_images[indices[i]], data.train_labels[indices[i]]),
+      jax.sharding.PartitionSpec(DATA),
+    )
     key = jax.random.fold_in(step_key, start + i)
     state, metrics = step_fn(state, batch, dynamic, key)
     return state, _as_float32(metrics)

@@ -20,7 +20,7 @@ class KeeperTest(absltest.TestCase):
     (self.program,) = linear_study.plan(axes, num_devices=2).programs
     self.writer = mock.create_autospec(writing.Writer, instance=True)
     self.writer.checkpoint_seconds = 0.0
-    by_cell = program_lib.over_cells(program_lib.mesh(self.program.devices))
+    by_cell = program_lib.over_cells(program_lib.mesh(self.program))
     # Computed: what `device_put` makes may be numpy's memory, never donated.
     states = lambda: {'w': jnp.arange(8.0).reshape(4, 2)}
     self.states = jax.jit(states, out_shardings=by_cell)()

@@ -94,7 +94,7 @@ def grid(**axes) -> sweep.Grid:
 
 
 def plan(
-  axes=None, *, num_devices=1, num_steps=10, chunk_steps=4, arrangement=None
+  axes=None, *, num_devices=1, num_steps=10, chunk_steps=4, **options
 ) -> sweep.Plan:
   """Plans the study on the first devices."""
   return sweep.plan(
@@ -103,7 +103,7 @@ def plan(
     devices=jax.devices()[:num_devices],
     num_steps=num_steps,
     chunk_steps=chunk_steps,
-    arrangement=arrangement,
+    **options,
   )
 
 

@@ -111,6 +111,26 @@ class PlanTest(parameterized.TestCase):
     self.assertLessEqual(max(loads.values()), together)
     self.assertGreaterEqual(max(loads.values()) * num_devices, sum(sizes))
 
+  def test_groups_of_devices_share_batches(self):
+    plan = _plan(_cells(3), num_devices=4, group_size=2)
+    (program,) = plan.programs
+    self.assertEqual((program.width, program.padded_cells), (2, 4))
+    self.assertLen(program.devices, 4)
+    self.assertIn('2 of 2 groups of 2 devices to a program', str(plan))
+
+  @parameterized.parameters((4, 3), (2, 4), (3, 2))
+  def test_devices_that_form_no_groups_are_refused(self, devices, group_size):
+    with self.assertRaisesRegex(ValueError, f'groups of {group_size}; give a'):
+      _plan(_cells(2), devices, group_size=group_size)
+
+  def test_part_has_some_of_the_cells_and_devices(self):
+    (program,) = _plan(_cells(7), num_devices=4).programs
+    part = program.part(2, 5, program.devices[1:3])
+    self.assertEqual(part.cells, program.cells[2:5])
+    self.assertEqual((part.first_cell, part.width), (2, 2))
+    np.testing.assert_array_equal(part.seeds, [2, 3, 4, 4])
+    np.testing.assert_array_equal(part.dynamic['rate'], [1, 1.5, 2, 2])
+
   def test_chunk_is_no_longer_than_the_run(self):
     self.assertEqual(_plan(_cells(1), chunk_steps=99).chunk_steps, 10)
 

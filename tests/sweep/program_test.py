@@ -1,5 +1,7 @@
 """Tests for `program.py`."""
 
+import re
+
 from absl.testing import absltest
 from absl.testing import parameterized
 import chex
@@ -42,6 +44,23 @@ def _reference(cell, num_steps):
 
 
 class ProgramTest(parameterized.TestCase):
+  def test_batch_that_cannot_be_shared_evenly_is_refused(self):
+    plan = _plan(num_devices=3, group_size=3)
+    with self.assertRaisesRegex(
+      ValueError, 'batch of 8 .* over 3 devices; give .* a multiple of 3'
+    ):
+      _trace(plan)
+
+  def test_devices_of_a_group_share_the_work_of_a_batch(self):
+    def products(**options):
+      chunk = _trace(_plan(**options))[0].chunk.lower().compile()
+      return re.findall(r'= f32\[(\d+),20\]\S* dot\(', chunk.as_text())
+
+    whole, shared = products(), products(num_devices=2, group_size=2)
+    self.assertIn(str(linear_study.BATCH), whole)
+    self.assertIn(str(linear_study.BATCH // 2), shared)
+    self.assertNotIn(str(linear_study.BATCH), shared)
+
   @parameterized.named_parameters(
     ('map', 'map', 1), ('vmap', 'vmap', 2), ('loop', 'loop', 2)
   )
@@ -51,11 +70,11 @@ class ProgramTest(parameterized.TestCase):
     init, chunk, finish = (f.lower().compile() for f in _trace(plan)[0])
     data = jax.device_put(
       linear_study.data(),
-      program_lib.replicated(program_lib.mesh(program.devices)),
+      program_lib.replicated(program_lib.mesh(program)),
     )
     inputs = jax.device_put(
       (program.seeds, program.dynamic),
-      program_lib.over_cells(program_lib.mesh(program.devices)),
+      program_lib.over_cells(program_lib.mesh(program)),
     )
 
     states, losses = init(*inputs), []
