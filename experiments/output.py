@@ -54,7 +54,8 @@ def check_foreign(out: pathlib.Path, names: Collection[str]) -> set[str]:
     Those of its files that are there.
 
   Raises:
-    ValueError: it cannot be written to, or holds other files.
+    ValueError: it cannot be written to, or holds other files, or a link to
+      another folder where one of its own would be.
   """
   from jaxdl.sweep import claim
 
@@ -67,6 +68,12 @@ def check_foreign(out: pathlib.Path, names: Collection[str]) -> set[str]:
       f'{out} holds files that are no results of this experiment, such as '
       f'{foreign[0]}; give another --out'
     )
+  for path in (out / name for name in sorted(there)):
+    if path.is_symlink() and path.is_dir():
+      raise ValueError(
+        f'{path} is a link to another folder, and results go to --out alone; '
+        'remove the link, or give another --out'
+      )
   return there
 
 

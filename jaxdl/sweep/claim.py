@@ -23,6 +23,7 @@ PARTIAL_RECORD = 'record.zarr.partial'
 PLAN = 'plan.json'
 CHECKPOINTS = 'checkpoints'
 _FORMAT = 'jaxdl sweep'
+_LONGEST = 200  # Characters of a value that a message shows.
 
 
 def fingerprint(
@@ -81,8 +82,8 @@ def claim(
     Whether there is a sweep to resume.
 
   Raises:
-    ValueError: `out` is not a directory or holds what was not asked for, or
-      the sweep in it is another one.
+    ValueError: `out` is not a directory or holds what was not asked for, the
+      sweep in it is another one, or parts of it are links to elsewhere.
   """
   out = pathlib.Path(out)
   if resume and overwrite:
@@ -94,6 +95,7 @@ def claim(
     return False
   if not _is_ours(out):
     raise ValueError(f'{out} holds files that are no sweep; give another --out')
+  _check_own(out)
   if overwrite or not (out / RECORD).exists():
     return False
   if not resume:
@@ -111,8 +113,14 @@ def check_writable(out: pathlib.Path) -> None:
   Args:
     out: the directory; nothing is made or changed.
   """
+  try:
+    out.exists()
+  except OSError as error:  # No file can have such a name.
+    raise ValueError(
+      f'cannot write to {out}: {error.strerror}; give another --out'
+    ) from error
   nearest = next(
-    path for path in (out, *out.absolute().parents) if path.exists()
+    path for path in (out, *out.absolute().parents) if os.path.lexists(path)
   )
   if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
     raise ValueError(
@@ -125,9 +133,30 @@ def _is_ours(out: pathlib.Path) -> bool:
   """Returns whether a sweep wrote to a directory."""
   marks = ((PLAN, _FORMAT), (f'{RECORD}/.zattrs', 'cell_axes'))
   return (out / PARTIAL_RECORD).exists() or any(
-    (out / name).exists() and mark in (out / name).read_text(errors='replace')
+    (out / name).is_file() and mark in (out / name).read_text(errors='replace')
     for name, mark in marks
   )
+
+
+def _check_own(out: pathlib.Path) -> None:
+  """Raises a ValueError if what has our names lies elsewhere, or is no folder.
+
+  What is written or removed through a link would be somebody else's.
+  """
+  record = out / RECORD
+  folders = [record, out / PARTIAL_RECORD, out / CHECKPOINTS]
+  arrays = record.iterdir() if record.is_dir() else ()
+  for path in (*folders, out / PLAN, *arrays):
+    if path.is_symlink():
+      raise ValueError(
+        f'{path} is a link, and a sweep writes to its own directory alone; '
+        'remove the link, or give another --out'
+      )
+    if path in folders and path.exists() and not path.is_dir():
+      raise ValueError(
+        f'{path} is not a directory, as that of a sweep is; remove it, or give '
+        'another --out'
+      )
 
 
 def _check_same(out: pathlib.Path, wanted: dict[str, Any]) -> None:
@@ -135,7 +164,7 @@ def _check_same(out: pathlib.Path, wanted: dict[str, Any]) -> None:
   remedy = 'use --overwrite to replace it, or another --out'
   try:
     found = dict(json.loads((out / PLAN).read_text()))
-  except (OSError, TypeError, ValueError) as error:
+  except (OSError, RecursionError, TypeError, ValueError) as error:
     raise ValueError(
       f'cannot resume {out}: its {PLAN} is missing or damaged; {remedy}'
     ) from error
@@ -161,7 +190,13 @@ def _differences(
       if found.get('axes') == wanted.get('axes'):
         yield f'its {name} are others'
     else:
-      yield f'{name} was {was!r}, is {now!r}'
+      label = name if name.isprintable() else _shown(name)
+      yield f'{label} was {_shown(was)}, is {_shown(now)}'
+
+
+def _shown(value: Any) -> str:
+  text = repr(value)
+  return text if len(text) <= _LONGEST else f'{text[: _LONGEST - 3]}...'
 
 
 def remove(out: pathlib.Path) -> None:
@@ -176,6 +211,7 @@ def remove(out: pathlib.Path) -> None:
   if (out / RECORD).exists():
     (out / RECORD).rename(partial)  # Killed here, it is not taken for whole.
     shutil.rmtree(partial)
-  for path in (out / CHECKPOINTS).glob('program-*'):
-    path.unlink()
+  for suffix in ('msgpack', 'partial'):
+    for path in (out / CHECKPOINTS).glob(f'program-[0-9]*.{suffix}'):
+      path.unlink()
   (out / PLAN).unlink(missing_ok=True)

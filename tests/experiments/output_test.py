@@ -22,5 +22,31 @@ class ShownTest(absltest.TestCase):
     )
 
 
+class CheckForeignTest(absltest.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.out = pathlib.Path(self.create_tempdir().full_path)
+
+  def test_own_files_are_told(self):
+    (self.out / 'page.html').touch()
+    (self.out / 'fact').mkdir()
+    (self.out / '.hidden').touch()
+    found = output.check_foreign(self.out, ('page.html', 'fact', 'table.csv'))
+    self.assertEqual(found, {'page.html', 'fact'})
+
+  def test_other_files_are_refused(self):
+    (self.out / 'notes.txt').touch()
+    with self.assertRaisesRegex(ValueError, 'notes.txt; give another --out'):
+      output.check_foreign(self.out, ('page.html',))
+
+  def test_link_to_another_folder_is_refused(self):
+    elsewhere = pathlib.Path(self.create_tempdir().full_path)
+    (elsewhere / 'data.zarr').mkdir()
+    (self.out / 'fact').symlink_to(elsewhere)
+    with self.assertRaisesRegex(ValueError, 'fact is a link to another folder'):
+      output.check_foreign(self.out, ('fact',))
+    self.assertTrue((elsewhere / 'data.zarr').exists())
+
+
 if __name__ == '__main__':
   absltest.main()

@@ -1,13 +1,32 @@
 """Tests for `claim.py`."""
 
 import json
+import os
 import pathlib
+import shutil
 
 from absl.testing import absltest
 from absl.testing import parameterized
+import hypothesis
+from hypothesis import strategies
 from jaxdl.sweep import claim
 
 from tests.sweep import linear_study
+
+_JSON = strategies.recursive(
+  strategies.none()
+  | strategies.booleans()
+  | strategies.floats()
+  | strategies.text(max_size=5),
+  lambda inner: (
+    strategies.lists(inner, max_size=3)
+    | strategies.dictionaries(
+      strategies.sampled_from(['settings', 'axes', 'cells', 'data', 'x\n']),
+      inner,
+    )
+  ),
+  max_leaves=9,
+)
 
 
 def _files(out):
@@ -81,12 +100,56 @@ class ClaimTest(parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, 'seed was .0, 1., is .1, 0.'):
       self._claim(plan, resume=True)
 
-  @parameterized.parameters('', '[1]', 'no json')
+  @parameterized.parameters('', '[1]', 'no json', '\udcff', '[' * 100_000)
   def test_damaged_plan_cannot_be_resumed(self, content):
     self._lay_sweep(linear_study.plan(), {})
-    (self.out / claim.PLAN).write_text(content)
+    (self.out / claim.PLAN).write_text(content, errors='surrogateescape')
     with self.assertRaisesRegex(ValueError, 'plan.json is missing or damaged'):
       self._claim(resume=True)
+
+  @hypothesis.given(content=_JSON)
+  def test_plan_of_any_content_is_told_apart_in_one_line(self, content):
+    if not (self.out / claim.PLAN).exists():
+      self._lay_sweep(linear_study.plan(), {})
+    (self.out / claim.PLAN).write_text(json.dumps(content))
+    with self.assertRaisesRegex(ValueError, '^cannot resume .* --out$') as told:
+      self._claim(resume=True)
+    self.assertLess(len(str(told.exception)), 5000)
+
+  @parameterized.product(
+    name=('record.zarr', 'record.zarr/loss', 'checkpoints', 'plan.json'),
+    dangles=(False, True),
+    options=({'resume': True}, {'overwrite': True}),
+  )
+  def test_links_are_not_followed(self, name, dangles, options):
+    self._lay_sweep(linear_study.plan(), {})
+    elsewhere = pathlib.Path(self.create_tempdir().full_path) / 'elsewhere'
+    path = self.out / name
+    if path.exists():
+      path.rename(elsewhere)
+    else:
+      elsewhere.mkdir()
+    path.symlink_to(elsewhere)
+    if dangles and elsewhere.is_dir():
+      shutil.rmtree(elsewhere)
+    before = _files(elsewhere), _files(self.out)
+    with self.assertRaisesRegex(ValueError, f'{name} is a link, .* the link'):
+      self._claim(**options)
+    self.assertEqual((_files(elsewhere), _files(self.out)), before)
+
+  @parameterized.parameters('record.zarr', 'record.zarr.partial', 'checkpoints')
+  def test_file_in_the_place_of_a_folder_is_said(self, name):
+    self._lay_sweep(linear_study.plan(), {})
+    shutil.rmtree(self.out / name, ignore_errors=True)
+    (self.out / name).write_text('mine')
+    for options in ({'resume': True}, {'overwrite': True}):
+      with self.assertRaisesRegex(ValueError, f'{name} is not a directory, as'):
+        self._claim(**options)
+
+  def test_pipe_is_not_waited_for(self):
+    os.mkfifo(self.out / claim.PLAN)
+    with self.assertRaisesRegex(ValueError, 'files that are no sweep'):
+      self._claim(overwrite=True)
 
   @parameterized.parameters('notes.txt', 'plan.json', 'checkpoints')
   def test_foreign_directory_is_left_alone(self, name):
@@ -107,9 +170,22 @@ class ClaimTest(parameterized.TestCase):
       with self.assertRaisesRegex(ValueError, 'file is not a directory'):
         self._claim()
 
+  def test_place_that_cannot_be_is_refused(self):
+    (self.out / 'link').symlink_to(self.out / 'nowhere')
+    for name in ('link', 'link/below'):
+      with self.assertRaisesRegex(ValueError, 'link is not a directory'):
+        claim.check_writable(self.out / name)
+    with self.assertRaisesRegex(ValueError, 'too long; give another --out'):
+      claim.check_writable(self.out / ('x' * 300))
+
   def test_removal_leaves_what_is_not_ours(self):
     self._lay_sweep(linear_study.plan(), {})
-    foreign = ['checkpoints/best.msgpack', 'notes.txt', 'report.html']
+    foreign = [
+      'checkpoints/best.msgpack',
+      'checkpoints/program-notes.txt',
+      'notes.txt',
+      'report.html',
+    ]
     for name in foreign:
       (self.out / name).touch()
 
