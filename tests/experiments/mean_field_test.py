@@ -22,6 +22,7 @@ class MeanFieldTest(study.Study):
       '--depth=4',
       '--num_seeds=4',
       '--out=out',
+      lowered=True,
     )
     self.assertEqual((done.returncode, done.stderr), (0, ''))
     self.assertRegex(done.stdout, r'erf +1.153 +0.2 critical ×1.000 ×')

@@ -55,7 +55,7 @@ class MistakesTest(_Preprocessing):
 
 class StudyTest(_Preprocessing):
   def test_table_verdict_files_and_resumption(self):
-    printed = self.succeed()
+    printed = self.succeed(lowered=True)
     self.assertIn('none: 4 networks in 1 program', printed)
     self.assertIn('unit: 4 networks in 1 program', printed)
     self.assertIn('equal up to a factor of 255', printed)

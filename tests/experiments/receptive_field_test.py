@@ -21,7 +21,11 @@ class ReceptiveFieldTest(study.Study):
 
   def test_of_one_model(self):
     done = self.run_study(
-      '--model=cnn', '--in_shape=24,20,1', '--num_samples=1', '--out=one'
+      '--model=cnn',
+      '--in_shape=24,20,1',
+      '--num_samples=1',
+      '--out=one',
+      lowered=True,
     )
     self.assertEqual((done.returncode, done.stderr), (0, ''))
     self.assertRegex(done.stdout, r'hidden +24 x 20 x 128 +61 +1 +30')
@@ -40,6 +44,7 @@ class ReceptiveFieldTest(study.Study):
       '--in_shape=8,8,3',
       '--shortcut=identity',
       '--out=several',
+      lowered=True,
     )
     self.assertEqual((done.returncode, done.stderr), (0, ''))
     self.assertRegex(done.stdout, 'left out: alexnet has no shortcuts: ')

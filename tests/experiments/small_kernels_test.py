@@ -44,7 +44,7 @@ class MistakesTest(_SmallKernels):
 
 class StudyTest(_SmallKernels):
   def test_table_verdict_files_and_record(self):
-    printed = self.succeed('--blocks=1', '--kernels=7,3+3+3')
+    printed = self.succeed('--blocks=1', '--kernels=7,3+3+3', lowered=True)
     words = ' '.join(printed.split())
     self.assertIn('4 networks in 2 programs', words)
     # A stem of 2 pixels and stride 2, then 6 more at that stride.

@@ -45,7 +45,7 @@ class MistakesTest(_Trainability):
 
 class StudyTest(_Trainability):
   def test_map_words_files_and_record(self):
-    printed = ' '.join(self.succeed('--bias_std=0.2,0.4').split())
+    printed = ' '.join(self.succeed('--bias_std=0.2,0.4', lowered=True).split())
     self.assertIn('12 networks in 2 programs', printed)
     for bias in ('0.2', '0.4'):
       self.assertIn(f'over depth and weight_std, bias_std {bias};', printed)

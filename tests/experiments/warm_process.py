@@ -46,6 +46,7 @@ class Runs:
     folder: str | os.PathLike[str],
     meanwhile: Callable[[int], None] = lambda process: None,
     file_size: int = -1,
+    lowered: bool = False,
     **changes: str,
   ) -> Done:
     """Runs one with these arguments and changes of the environment.
@@ -56,12 +57,13 @@ class Runs:
       folder: the working directory.
       meanwhile: called with its process id once it is started.
       file_size: bytes that no file of it may exceed; -1 for no limit.
+      lowered: whether what it compiles is lowered for a TPU too.
       **changes: of JAX's and XLA's settings in the environment.
     """
     with tempfile.TemporaryDirectory() as outputs:
       paths = [f'{outputs}/stdout', f'{outputs}/stderr']
       where = (os.fspath(folder), *paths)
-      request = (experiment, arguments, *where, file_size, changes)
+      request = (experiment, arguments, *where, file_size, lowered, changes)
       print(json.dumps(request), file=self._process.stdin, flush=True)
       meanwhile(int(self._process.stdout.readline()))
       status = int(self._process.stdout.readline())
@@ -82,6 +84,8 @@ def _serve() -> None:
   from jaxdl import laboratory  # noqa: F401
   from jaxdl.report import figures  # noqa: F401
 
+  from tests import lowering  # noqa: F401
+
   # Of forking with threads: none runs before JAX has a device.
   warnings.simplefilter('ignore')
   # What is inherited stays, so no fork spends half a second in collecting it.
@@ -97,14 +101,17 @@ def _serve() -> None:
 
 
 def _become(
-  experiment, arguments, folder, stdout, stderr, file_size, changes
+  experiment, arguments, folder, stdout, stderr, file_size, lowered, changes
 ) -> None:
   """Becomes a run in a folder, and ends with it."""
+  import contextlib
   import resource
   import runpy
   import signal
 
   import jax
+
+  from tests import lowering
 
   os.environ.update(changes)
   for name, value in changes.items():  # JAX reads its own when imported.
@@ -118,9 +125,13 @@ def _become(
   sys.orig_argv[1:] = ['-m', 'experiments', experiment, *arguments]
   signal.alarm(_LONGEST)
   resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
-  runpy.run_module(
-    f'experiments.{experiment}', run_name='__main__', alter_sys=True
-  )
+  with lowering.too() if lowered else contextlib.nullcontext() as checked:
+    try:
+      runpy.run_module(
+        f'experiments.{experiment}', run_name='__main__', alter_sys=True
+      )
+    finally:
+      assert checked or not lowered, 'nothing was compiled'
 
 
 if __name__ == '__main__':

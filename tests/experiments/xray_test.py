@@ -56,7 +56,9 @@ class XrayTest(study.Study):
     (self.folder / 'lacks.py').write_text('import not_installed_anywhere')
 
   def test_prints_and_writes_what_it_found(self):
-    printed = self.succeed('--target=mine:make_loss', '--try_cures')
+    printed = self.succeed(
+      '--target=mine:make_loss', '--try_cures', lowered=True
+    )
     self.assertIn('vanishing', printed)
     self.assertRegex(printed, r'After 20 steps: \d of 10 help, best first')
     self.assertRegex(printed, r'(?s)\+ +kernels scaled as .* no change')

@@ -22,6 +22,8 @@ import numpy as np
 import optax
 import xarray as xr
 
+from tests import lowering
+
 _RNG = np.random.RandomState(0)
 _X = jnp.asarray(_RNG.randn(8, 3), jnp.float32)
 _Y = jnp.asarray(_RNG.randn(8, 2), jnp.float32)
@@ -77,6 +79,12 @@ class WatchTest(parameterized.TestCase):
     self.assertEqual(list(measured), [0, 3, 6])
     self.assertLess(measured[6].loss, measured[0].loss)
     self.assertEqual(watch._program._cache_size(), 1)
+
+  def test_its_program_lowers_for_a_tpu(self):
+    with lowering.too() as checked:
+      watch = jaxdl.watch(_loss, _params(), _X, _Y)
+      watch(0, _params(), _X, _Y)
+    self.assertEqual(checked, ['measure'])
 
   def test_of_flax(self):
     model = nnx.Sequential(
