@@ -1,9 +1,17 @@
-"""Sweeps that are killed, or run out of disk, in a process of their own."""
+"""Sweeps that are killed, or run out of disk, in a process of their own.
 
+How often one is killed at a random moment is in the environment:
+
+  JAXDL_TEST_KILLS=50 ./run.sh test tests/sweep/crash_test.py -s
+"""
+
+import collections
 import functools
 import os
 import pathlib
 import random
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -13,10 +21,12 @@ from absl.testing import absltest
 import chex
 import jax
 from jaxdl import sweep
+from jaxdl.sweep import claim
 
 from tests.sweep import linear_study
 
 _STEPS = 100
+_KILLS = int(os.environ.get('JAXDL_TEST_KILLS', '4'))
 
 
 def _start(out, *arguments):
@@ -49,6 +59,30 @@ def _undisturbed():
     return sweep.open_record(out).load()
 
 
+def _begin_and_end(out):
+  """Seconds from the start of a process to its record, and to its end."""
+  start = time.monotonic()
+  process = _start(out, _STEPS)
+  while not (out / claim.RECORD).exists() and process.poll() is None:
+    time.sleep(0.005)
+  begin = time.monotonic() - start
+  _, errors = process.communicate()
+  assert process.returncode == 0, errors
+  return begin, time.monotonic() - start
+
+
+def _found(out):
+  """What a process left behind; raises if the record cannot be read."""
+  if not (out / claim.RECORD).exists():
+    begun = (out / claim.PARTIAL_RECORD).exists()
+    return 'a record being made' if begun else 'no record'
+  done = int(sweep.open_record(out).load().steps_done.sum())
+  total = int(_undisturbed().steps_done.sum())
+  if 0 < done < total:
+    return 'some steps'
+  return 'all steps' if done else 'no step'
+
+
 def _steps_done(out):
   if not (out / 'record.zarr').exists():
     return 0
@@ -62,6 +96,9 @@ class CrashTest(absltest.TestCase):
 
   def _assert_resumed_is_like_undisturbed(self):
     linear_study.run(_plan(), self.out, resume=True)
+    self._assert_is_like_undisturbed()
+
+  def _assert_is_like_undisturbed(self):
     expected, actual = _undisturbed(), sweep.open_record(self.out)
     chex.assert_trees_all_equal(
       {name: actual[name].values for name in expected.data_vars},
@@ -84,6 +121,28 @@ class CrashTest(absltest.TestCase):
       sweep.open_record(self.out).load()  # Nothing in it is cut off.
     self.assertGreater(killed_at[0], 0)
     self.assertLess(killed_at[0], total)
+
+    self._assert_resumed_is_like_undisturbed()
+
+  def test_killed_at_any_moment_it_leaves_what_can_be_resumed(self):
+    """Half of the moments are anywhere, half from the record's making on."""
+    begin, end = _begin_and_end(self.out)
+    shutil.rmtree(self.out)
+    rng = random.Random(0)
+    found = collections.Counter()
+    for kill in range(_KILLS):
+      process = _start(self.out, _STEPS)
+      time.sleep(rng.uniform(0.95 * begin if kill % 2 else 0, end))
+      process.kill()
+      _, errors = process.communicate()
+      if process.returncode == 0:  # It had ended, or resumed what was whole.
+        self._assert_is_like_undisturbed()
+        shutil.rmtree(self.out)
+        found['the end'] += 1
+        continue
+      self.assertEqual(process.returncode, -signal.SIGKILL, errors)
+      found[_found(self.out)] += 1
+    print(f'{_KILLS} kills left', dict(found))
 
     self._assert_resumed_is_like_undisturbed()
 
