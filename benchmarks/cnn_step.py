@@ -9,27 +9,27 @@ network a core: the sweep engine's way against a sharded step that Python calls
   ./run.sh benchmark cnn_step --model=vgg16_cifar --arrangement=grid
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 import contextlib
 import math
-import statistics
 import time
 from typing import Any, NamedTuple
 
 from absl import flags
 from benchmarks import flax_cnn
+from benchmarks import program as programs
 from benchmarks import pytorch_cnn
-from benchmarks import timing
+from benchmarks import reporting
+from benchmarks import results
 from experiments import command_line
 import jax
 import jax.numpy as jnp
 from jaxdl import models
 from jaxdl import sweep
+from jaxdl import timing
 from jaxdl import tracing
 from jaxdl import training
 from jaxdl.sweep import program as program_lib
-from jaxdl.timing import interleaved
-from jaxdl.timing import Times
 import numpy as np
 import optax
 import torch
@@ -50,8 +50,17 @@ _STEPS = flags.DEFINE_integer('steps', 3, 'Steps of a round.')
 _ROUNDS = flags.DEFINE_integer('rounds', 5, 'Rounds, each of all sides.')
 
 _IN_SHAPE, _NUM_CLASSES = (32, 32, 3), 10
-_FLAX, _PYTORCH = 'Flax', 'PyTorch'
-_WHOLE = jax.sharding.PartitionSpec()
+_OURS, _MEASURED, _FLAX, _PYTORCH = (
+  'jaxdl',
+  'jaxdl, measured',
+  'Flax',
+  'PyTorch',
+)
+_GOAL = 1.0
+_BY_CELL, _WHOLE = (
+  jax.sharding.PartitionSpec('cells'),
+  jax.sharding.PartitionSpec(),
+)
 
 
 class Side(NamedTuple):
@@ -79,8 +88,8 @@ def experiments() -> dict[str, sweep.Experiment]:
   )
   blank = jnp.zeros((1, *_IN_SHAPE))
   return {
-    'jaxdl': _experiment(measured.init, _unmeasured(net, optimizer)),
-    'jaxdl, measured': _experiment(measured.init, measured.step),
+    _OURS: _experiment(measured.init, _unmeasured(net, optimizer)),
+    _MEASURED: _experiment(measured.init, measured.step),
     _FLAX: _experiment(
       lambda key: flax_init(key, blank),
       lambda state, batch, key: flax_step(state, *batch),
@@ -155,14 +164,15 @@ def one_a_core(
   loops, so nobody would loop over the steps of such a network in the program.
   """
   num_networks, key = len(jax.devices()), jax.random.key(0)
-  mesh = program_lib.mesh(jax.devices())
-  batch = jax.device_put(
-    (data.train_images, data.train_labels), program_lib.replicated(mesh)
+  mesh = jax.sharding.Mesh(np.array(jax.devices()), ('cells',))
+  by_cell, everywhere = (
+    jax.sharding.NamedSharding(mesh, spec) for spec in (_BY_CELL, _WHOLE)
   )
+  batch = jax.device_put((data.train_images, data.train_labels), everywhere)
 
   def sharded(fn, *in_specs):
     return jax.shard_map(
-      fn, mesh=mesh, in_specs=in_specs, out_specs=cells, check_vma=False
+      fn, mesh=mesh, in_specs=in_specs, out_specs=_BY_CELL, check_vma=False
     )
 
   def init(seeds):
@@ -172,11 +182,10 @@ def one_a_core(
     state = jax.tree.map(lambda x: x[0], states)
     return _stacked(experiment.step(state, batch, {}, key))
 
-  cells, whole = jax.sharding.PartitionSpec(program_lib.AXIS), _WHOLE
-  seeds = jax.device_put(np.arange(num_networks), program_lib.over_cells(mesh))
-  states = jax.jit(sharded(init, cells))(seeds)
+  seeds = jax.device_put(np.arange(num_networks), by_cell)
+  states = jax.jit(sharded(init, _BY_CELL))(seeds)
   num_parameters = _num_parameters(states, num_networks)
-  jitted = jax.jit(sharded(step, cells, whole), donate_argnums=0)
+  jitted = jax.jit(sharded(step, _BY_CELL, _WHOLE), donate_argnums=0)
   compiled = jitted.lower(states, batch).compile()
 
   def run():
@@ -209,23 +218,16 @@ def by_the_engine(
   (program,) = plan.programs
   traced, _ = program_lib.trace(experiment, program, plan, data, batch_size)
   init, chunk = (function.lower().compile() for function in traced[:2])
-  mesh = program_lib.mesh(program.devices)
-  by_cell = program_lib.over_cells(mesh)
-  data = jax.device_put(data, program_lib.replicated(mesh))
-  seeds = jax.device_put(program.seeds, by_cell)
   examples = np.arange(batch_size, dtype=np.int32)
-  indices = jax.device_put(
-    np.tile(examples, (len(devices), num_steps, 1)), by_cell
-  )
-  states = init(seeds, {})
+  indices = np.tile(examples, (len(devices), num_steps, 1))
+  inputs = programs.placed(program, indices, data, chunk)
+  states = init(inputs.seeds, {})
   num_parameters = _num_parameters(states, len(devices))
 
   def run():
     nonlocal states
     begin = time.process_time()
-    states, metrics = chunk(
-      states, indices, seeds, {}, data, np.int32(0), np.int32(num_steps)
-    )
+    states, metrics = chunk(states, *inputs, np.int32(0), np.int32(num_steps))
     jax.block_until_ready((states, metrics))
     return time.process_time() - begin
 
@@ -246,10 +248,8 @@ def require_equal_networks(sides: dict[str, Side]) -> None:
       )
 
 
-def main(_: Sequence[str]) -> None:
-  """Prints the ratio to PyTorch's time, and the time of a step of each side."""
-  print(f'PyTorch {torch.__version__}, JAX {jax.__version__}; ', end='')
-  print(f'{timing.machine()}.')
+def measurements() -> Iterator[results.Measurement]:
+  """Times a step of all sides."""
   command_line.configure_jax()
   is_grid, num_steps = _ARRANGEMENT.value == 'grid', _STEPS.value
   cores = command_line.usable_cores()
@@ -283,28 +283,44 @@ def main(_: Sequence[str]) -> None:
     require_equal_networks(sides)
     for side in sides.values():
       side.run()
-    _time(sides, num_steps)
+    yield _measured(sides, num_steps)
 
 
-def _time(sides: dict[str, Side], num_steps: int) -> None:
-  """Prints medians: cores' time also tells on a machine that is shared."""
-  cores_times: Times = {name: [] for name in sides}
+def _measured(sides: dict[str, Side], num_steps: int) -> results.Measurement:
+  """Times the sides; cores' time also tells on a machine that is shared."""
+  cores: timing.Times = {name: [] for name in sides}
 
   def recorder(name):
-    return lambda: cores_times[name].append(sides[name].run())
+    return lambda: cores[name].append(sides[name].run())
 
-  times = interleaved({name: recorder(name) for name in sides}, _ROUNDS.value)
-  count = _PARAMETERS[_MODEL.value]
-  print(f'{_MODEL.value}, {count:,} parameters; {_ARRANGEMENT.value}:')
-  for name, values in times.items():
-    ratio = timing.median_ratio(times, slow=name, fast=_PYTORCH)
-    milliseconds = timing.spread(values, 'ms', 1e3 / num_steps)
-    cores_ratio = timing.median_ratio(cores_times, slow=name, fast=_PYTORCH)
-    print(
-      f"  {name:16}{ratio:.2f} times PyTorch's, {milliseconds} a step; "
-      f"{cores_ratio:.2f} times PyTorch's cores' time, "
-      f'{1e3 * statistics.median(cores_times[name]) / num_steps:.3g} ms'
+  walls = timing.interleaved(
+    {name: recorder(name) for name in sides}, _ROUNDS.value
+  )
+  where = 'one on all cores' if _ARRANGEMENT.value == 'one' else 'one a core'
+  step = (
+    f'a training step of {_MODEL.value}, batch {_BATCH_SIZE.value}, {where}'
+  )
+  ratios = tuple(
+    results.Ratio(
+      f'{step}: {ours} beside {theirs}',
+      theirs,
+      ours,
+      results.Kind.SPEED,
+      _GOAL if ours == _OURS else None,
     )
+    for ours, theirs in (
+      (_OURS, _PYTORCH),
+      (_OURS, _FLAX),
+      (_MEASURED, _PYTORCH),
+    )
+  )
+  return results.Measurement(
+    step,
+    'ms',
+    results.sides(walls, 1e3 / num_steps, cores),
+    ratios,
+    note=f'The network has {_PARAMETERS[_MODEL.value]:,} parameters.',
+  )
 
 
 def _data(batch_size: int) -> sweep.Data:
@@ -315,5 +331,10 @@ def _data(batch_size: int) -> sweep.Data:
   return sweep.Data(images, labels, images, labels)
 
 
+def main(_: Sequence[str]) -> None:
+  """Reports the ratios to PyTorch and Flax, and a step's time of each side."""
+  reporting.report(measurements())
+
+
 if __name__ == '__main__':
-  command_line.run(main, script='./run.sh benchmark')
+  reporting.run(main)

@@ -6,13 +6,13 @@ very deep network, without a cache.
   ./run.sh benchmark compile_depth --depths=10,10000
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import functools
 
 from absl import flags
 from benchmarks import program
-from benchmarks import timing
-from experiments import command_line
+from benchmarks import reporting
+from benchmarks import results
 import jax
 from jaxdl.timing import interleaved
 
@@ -27,23 +27,35 @@ def compile_training(depth: int) -> None:
   traced.functions.chunk.lower().compile()
 
 
-def main(_: Sequence[str]) -> None:
-  """Prints the ratio of the deepest to the shallowest, and each time."""
-  print(f'{timing.machine()}.')
+def measurements() -> Iterator[results.Measurement]:
+  """Times the depths, and asks how the deepest compares to the shallowest."""
   jax.config.update('jax_enable_compilation_cache', False)
   depths = [int(depth) for depth in _DEPTHS.value]
   compile_training(depths[0])
   times = interleaved(
     {
-      str(depth): functools.partial(compile_training, depth) for depth in depths
+      f'depth {depth:,}': functools.partial(compile_training, depth)
+      for depth in depths
     },
     _ROUNDS.value,
   )
-  ratio = timing.median_ratio(times, str(depths[-1]), str(depths[0]))
-  print(f'{ratio:.2f} times the time at depth {depths[0]} at {depths[-1]}')
-  for name, values in times.items():
-    print(f'  depth {name:>7}: {timing.spread(values)}')
+  first, last = f'depth {depths[0]:,}', f'depth {depths[-1]:,}'
+  ratio = results.Ratio(
+    f'compile time at {last} over {first}',
+    last,
+    first,
+    results.Kind.COST,
+    goal=1.3,
+  )
+  yield results.Measurement(
+    'compiling the training', 's', results.sides(times), (ratio,)
+  )
+
+
+def main(_: Sequence[str]) -> None:
+  """Reports the ratio of the deepest to the shallowest, and each time."""
+  reporting.report(measurements())
 
 
 if __name__ == '__main__':
-  command_line.run(main, script='./run.sh benchmark')
+  reporting.run(main)

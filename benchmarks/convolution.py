@@ -9,20 +9,18 @@ a loop, as training is: there XLA's CPU backend leaves the derivatives of
   ./run.sh benchmark convolution --loop --formulations=jaxdl,taps
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 import functools
-import statistics
-import time
 
 from absl import flags
 from benchmarks import convolution_forms
+from benchmarks import reporting
+from benchmarks import results
 from benchmarks import timing
 from experiments import command_line
 import jax
 import jax.numpy as jnp
 from jaxdl import choice
-from jaxdl.timing import interleaved
-from jaxdl.timing import Times
 import numpy as np
 import torch
 
@@ -39,30 +37,27 @@ _SHAPES = flags.DEFINE_list(
 _LOOP = flags.DEFINE_bool('loop', False, 'Each within a loop.')
 _ROUNDS = flags.DEFINE_integer('rounds', 7, 'Rounds, each of all sides.')
 
-_PYTORCH = 'PyTorch'
+_OURS, _PYTORCH = 'jaxdl', 'PyTorch'
 _LOOP_STEPS = 2  # A loop of a single step would be unrolled.
 
 _PARTS = ('forward', 'input gradient', 'kernel gradient')
 
-Sides = dict[tuple[str, str], Callable[[], object]]  # By name and part.
+Sides = dict[str, dict[str, Callable[[], object]]]  # By part and name.
 
 
-def main(_: Sequence[str]) -> None:
-  """Prints milliseconds and GFLOP/s of each formulation, part and shape."""
+def measurements() -> Iterator[results.Measurement]:
+  """Times each part of a convolution at each shape."""
   command_line.configure_jax()
   jax.config.update('jax_num_cpu_devices', 1)
   torch.set_num_threads(command_line.usable_cores())
-  where = 'within a loop' if _LOOP.value else 'outside loops'
-  print(f'PyTorch {torch.__version__}, JAX {jax.__version__} {where}; ', end='')
-  print(f'{timing.machine()}.')
-  print('Milliseconds, GFLOP/s, and GFLOP/s a busy core:')
-  print(f'{"":24}' + ''.join(f'{part:>24}' for part in _PARTS))
   for text in _SHAPES.value:
     batch, size, channels = _shape(text)
     arrays = _arrays(batch, size, channels)
-    sides = {**_jax_sides(arrays), **_torch_sides(arrays)}
+    theirs = _torch_side(arrays)
     gigaflops = 2e-9 * batch * size**2 * 9 * channels**2
-    _print_table(text, gigaflops, *_times(sides))
+    for part, sides in _jax_sides(arrays).items():
+      sides = {**sides, _PYTORCH: theirs[part]}
+      yield _measured(f'{text}: {part}', gigaflops, sides)
 
 
 def _shape(text: str) -> tuple[int, ...]:
@@ -91,7 +86,7 @@ def _arrays(batch: int, size: int, channels: int) -> dict[str, np.ndarray]:
 
 def _jax_sides(arrays: dict[str, np.ndarray]) -> Sides:
   """Compiles each part of each formulation, and compares their values."""
-  sides: Sides = {}
+  sides: Sides = {part: {} for part in _PARTS}
   expected: dict[str, np.ndarray] = {}
   for name in _FORMULATIONS.value:
     forms = convolution_forms.FORMULATIONS
@@ -105,7 +100,7 @@ def _jax_sides(arrays: dict[str, np.ndarray]) -> Sides:
       if part != 'kernel gradient':
         value = value.transpose(np.argsort(axes))
       _require_close(value, expected.setdefault(part, value), name, part)
-      sides[name, part] = _runner(function, pair)
+      sides[part][name] = _runner(function, pair)
   return sides
 
 
@@ -133,7 +128,9 @@ def _runner(function, pair) -> Callable[[], object]:
   return lambda: jax.block_until_ready(compiled(*stacks))
 
 
-def _torch_sides(arrays: dict[str, np.ndarray]) -> Sides:
+def _torch_side(
+  arrays: dict[str, np.ndarray],
+) -> dict[str, Callable[[], object]]:
   """Returns the parts as PyTorch computes them, channels last."""
   x, ct = (torch.from_numpy(arrays[a]).permute(0, 3, 1, 2) for a in ('x', 'ct'))
   kernel = torch.from_numpy(arrays['kernel']).permute(3, 2, 0, 1)
@@ -165,47 +162,42 @@ def _torch_sides(arrays: dict[str, np.ndarray]) -> Sides:
     return lambda: [function() for _ in repeats]
 
   return {
-    (_PYTORCH, part): runner(function)
+    part: runner(function)
     for part, function in zip(_PARTS, functions, strict=True)
   }
 
 
-def _times(sides: Sides) -> tuple[Times, Times]:
-  """Returns seconds of the wall and of all cores, by `name/part`."""
-  cores: Times = {'/'.join(key): [] for key in sides}
-
-  def recorder(key):
-    def run():
-      begin = time.process_time()
-      sides[key]()
-      cores['/'.join(key)].append(time.process_time() - begin)
-
-    return run
-
+def _measured(
+  title: str, gigaflops: float, sides: dict[str, Callable[[], object]]
+) -> results.Measurement:
+  """Times the sides; their notes tell the arithmetic a second."""
+  repeats = _LOOP_STEPS if _LOOP.value else 1
   for run in sides.values():
     run()
-  walls = interleaved(
-    {'/'.join(key): recorder(key) for key in sides}, _ROUNDS.value
+  clocks = timing.interleaved(sides, _ROUNDS.value)
+  notes = {}
+  for name, values in clocks.items():
+    wall, core = gigaflops * repeats / np.median(values, axis=0)
+    notes[name] = f'{wall:.0f} GFLOP/s, {core:.0f} a busy core'
+  ratio = results.Ratio(
+    f'a convolution, {title}: {_OURS} beside {_PYTORCH}',
+    _PYTORCH,
+    _OURS,
+    results.Kind.SPEED,
   )
-  return walls, cores
+  where = 'within a loop' if _LOOP.value else 'outside loops'
+  return results.Measurement(
+    f'a convolution, {title}, {where}',
+    'ms',
+    timing.sides(clocks, 1e3 / repeats, notes),
+    (ratio,) if _OURS in sides else (),
+  )
 
 
-def _print_table(
-  shape: str, gigaflops: float, walls: Times, cores: Times
-) -> None:
-  repeats = _LOOP_STEPS if _LOOP.value else 1
-  for name in (*_FORMULATIONS.value, _PYTORCH):
-    line = f'{shape:14}{name:10}'
-    for part in _PARTS:
-      wall, core = (
-        statistics.median(times[f'{name}/{part}']) / repeats
-        for times in (walls, cores)
-      )
-      line += (
-        f'{1e3 * wall:10.2f}{gigaflops / wall:7.0f}{gigaflops / core:7.0f}'
-      )
-    print(line, flush=True)
+def main(_: Sequence[str]) -> None:
+  """Reports milliseconds and GFLOP/s of each formulation, part and shape."""
+  reporting.report(measurements())
 
 
 if __name__ == '__main__':
-  command_line.run(main, script='./run.sh benchmark')
+  reporting.run(main)

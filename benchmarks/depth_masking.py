@@ -11,12 +11,12 @@ device, networks one after the other:
   ./run.sh benchmark depth_masking --depths=10,30,100,300
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 import functools
 
 from absl import flags
-from benchmarks import timing
-from experiments import command_line
+from benchmarks import reporting
+from benchmarks import results
 import jax
 from jax import lax
 import jax.numpy as jnp
@@ -31,6 +31,7 @@ _BATCH = flags.DEFINE_integer('batch', 64, 'Examples in a batch.')
 _ROUNDS = flags.DEFINE_integer('rounds', 3, 'Rounds, each of all sides.')
 
 _CLASSES = 10
+_PROGRAMS, _MASKED, _SELECTED = 'programs', 'masked', 'masked_where'
 Layer = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
 
@@ -93,9 +94,12 @@ def _many(
   return np.asarray(run((std.astype(jnp.float32), depth), data))
 
 
-def main(_: Sequence[str]) -> None:
-  """Prints the ratios to a program a depth, and each time."""
-  print(f'{timing.machine()}.')
+def measurements() -> Iterator[results.Measurement]:
+  """Times all ways, and asks how they compare to a program a depth.
+
+  Raises:
+    AssertionError: they don't train the same networks.
+  """
   jax.config.update('jax_enable_compilation_cache', False)
   depths = [int(depth) for depth in _DEPTHS.value]
   rng = np.random.default_rng(0)
@@ -108,9 +112,9 @@ def main(_: Sequence[str]) -> None:
     return np.concatenate([_many(_plain, d, [d], data) for d in depths])
 
   sides = {
-    'programs': programs,
-    'masked': lambda: _many(_skipped, max(depths), depths, data),
-    'masked_where': lambda: _many(_selected, max(depths), depths, data),
+    _PROGRAMS: programs,
+    _MASKED: lambda: _many(_skipped, max(depths), depths, data),
+    _SELECTED: lambda: _many(_selected, max(depths), depths, data),
   }
   first_losses = {}
 
@@ -121,11 +125,26 @@ def main(_: Sequence[str]) -> None:
     {name: functools.partial(timed, name) for name in sides}, _ROUNDS.value
   )
   for losses in first_losses.values():  # They train the same networks.
-    np.testing.assert_allclose(losses, first_losses['programs'], rtol=1e-3)
-  for name, values in times.items():
-    ratio = timing.median_ratio(times, name, 'programs')
-    print(f'  {name:13} {ratio:.2f} times; {timing.spread(values)}')
+    np.testing.assert_allclose(losses, first_losses[_PROGRAMS], rtol=1e-3)
+  ratios = tuple(
+    results.Ratio(
+      f'one program with masks, by `{how}`, over a program a depth, '
+      'compilation included',
+      name,
+      _PROGRAMS,
+      results.Kind.COST,
+    )
+    for name, how in ((_MASKED, 'lax.cond'), (_SELECTED, 'jnp.where'))
+  )
+  yield results.Measurement(
+    f'networks of {len(depths)} depths', 's', results.sides(times), ratios
+  )
+
+
+def main(_: Sequence[str]) -> None:
+  """Reports the ratios to a program a depth, and each time."""
+  reporting.report(measurements())
 
 
 if __name__ == '__main__':
-  command_line.run(main, script='./run.sh benchmark')
+  reporting.run(main)

@@ -8,12 +8,12 @@ depths, per layer, is what one more layer costs. Nothing is run.
   ./run.sh benchmark depth_memory --depths=1000,10000
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import itertools
 
 from absl import flags
-from benchmarks import timing
-from experiments import command_line
+from benchmarks import reporting
+from benchmarks import results
 import jax
 import jax.numpy as jnp
 from jaxdl import models
@@ -25,6 +25,7 @@ _WIDTH = flags.DEFINE_integer('width', 32, 'Units of each layer.')
 _BATCH = flags.DEFINE_integer('batch', 64, 'Examples in a batch.')
 
 _IN_SHAPE = (28, 28, 1)
+_KEPT, _REMATERIALIZED = 'activations kept', 'rematerialized'
 
 
 def temporary_bytes(depth: int, rematerialize: bool) -> int:
@@ -60,29 +61,55 @@ def temporary_bytes(depth: int, rematerialize: bool) -> int:
   return analysis.temp_size_in_bytes
 
 
-def main(_: Sequence[str]) -> None:
-  """Prints bytes of each depth, and of each further layer."""
-  print(f'{timing.machine()}.')
+def measurements() -> Iterator[results.Measurement]:
+  """Reads what each depth needs, and each further layer."""
   depths = [int(depth) for depth in _DEPTHS.value]
+  needed = {
+    name: [temporary_bytes(depth, rematerialize) for depth in depths]
+    for name, rematerialize in ((_KEPT, False), (_REMATERIALIZED, True))
+  }
+  for i, depth in enumerate(depths):
+    mebibytes = {name: [sizes[i] / 2**20] for name, sizes in needed.items()}
+    ratio = results.Ratio(
+      f'memory of a training step at depth {depth:,} with `rematerialize` over '
+      'without',
+      _REMATERIALIZED,
+      _KEPT,
+      results.Kind.COST,
+    )
+    is_deepest = depth == max(depths)
+    yield results.Measurement(
+      f'a step at depth {depth:,}, without its parameters',
+      'MiB',
+      results.sides(mebibytes),
+      (ratio,) if is_deepest else (),
+    )
+  for (i, low), (j, high) in itertools.pairwise(enumerate(depths)):
+    each = {
+      name: [(sizes[j] - sizes[i]) / (high - low)]
+      for name, sizes in needed.items()
+    }
+    yield results.Measurement(
+      f'each further layer from depth {low:,} to {high:,}',
+      'bytes',
+      results.sides(each),
+      note=_sizes_of_a_layer(),
+    )
+
+
+def _sizes_of_a_layer() -> str:
   parameters = 4 * (_WIDTH.value**2 + _WIDTH.value)
   signal = 4 * _BATCH.value * _WIDTH.value
-  print(
+  return (
     f'A layer has {parameters:,} bytes of parameters; a value that it passes '
     f'on has {signal:,}.'
   )
-  for rematerialize in (False, True):
-    needed = [temporary_bytes(depth, rematerialize) for depth in depths]
-    print('rematerialized:' if rematerialize else 'activations kept:')
-    for depth, size in zip(depths, needed, strict=True):
-      print(f'  depth {depth:>7,}: {size / 2**20:,.1f} MiB')
-    for (low, less), (high, more) in itertools.pairwise(
-      zip(depths, needed, strict=True)
-    ):
-      print(
-        f'  {(more - less) / (high - low):,.0f} bytes a layer more, from depth '
-        f'{low:,} to {high:,}'
-      )
+
+
+def main(_: Sequence[str]) -> None:
+  """Reports bytes of each depth, and of each further layer."""
+  reporting.report(measurements())
 
 
 if __name__ == '__main__':
-  command_line.run(main, script='./run.sh benchmark')
+  reporting.run(main)

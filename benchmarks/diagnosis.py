@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 from absl import flags
 from benchmarks import fault_cases
 from benchmarks import fault_models
-from benchmarks import timing
+from benchmarks import reporting
+from benchmarks import results as results_lib
 from experiments import command_line
 import jax
 import jax.numpy as jnp
@@ -31,7 +32,7 @@ _MISTAKES = flags.DEFINE_bool('mistakes', False, 'Tells each mistake.')
 _SEEDS = flags.DEFINE_integer('seeds', 2, 'Seeds of each case.', lower_bound=1)
 
 _VANISHED, _EXPLODED = 1e-7, 1e4  # The baseline.
-_SIDES = ('found', 'baseline')
+_SIDES = {'found': '', 'baseline': 'baseline '}  # And how they are called.
 _OPTIMIZER = optax.inject_hyperparams(optax.adam)(learning_rate=1e-3)
 
 
@@ -144,40 +145,59 @@ def _baseline(examination: examination_lib.Examination) -> Iterator[str]:
 
 
 def _score(
-  verdicts: Sequence[str],
-  all_judged: Sequence[Judged],
-  field: str,
-) -> str:
-  """Precision and recall over some verdicts, with the counts."""
+  verdicts: Sequence[str], all_judged: Sequence[Judged]
+) -> tuple[results_lib.Side, ...]:
+  """Precision and recall over some verdicts, with the counts, on both sides."""
+  sides = []
   right = [j.right & set(verdicts) for j in all_judged]
-  found = [getattr(j, field) & set(verdicts) for j in all_judged]
-  both = sum(len(a & b) for a, b in zip(right, found, strict=True))
-  said, there = sum(map(len, found)), sum(map(len, right))
-  ratio = lambda total: f'{both / total:.2f}' if total else '   -'
-  return f'{ratio(said)} of {said:3}  {ratio(there)} of {there:3}'
+  for field, whose in _SIDES.items():
+    found = [getattr(j, field) & set(verdicts) for j in all_judged]
+    both = sum(len(a & b) for a, b in zip(right, found, strict=True))
+    totals = {'precision': found, 'recall': right}
+    for name, sets in totals.items():
+      total = sum(map(len, sets))
+      share = (both / total,) if total else ()
+      note = f'{both} of {total}' if total else ''
+      sides.append(results_lib.Side(f'{whose}{name}', share, note=note))
+  return tuple(sides)
 
 
-def main(_: Sequence[str]) -> None:
-  """Prints precision and recall of each verdict, beside the baseline's."""
-  print(f'{timing.machine()}.')
+def measurements() -> Iterator[results_lib.Measurement]:
+  """Precision and recall of each verdict, then of all of them."""
   command_line.configure_jax()
   size, first = (0, 0) if _TUNING.value else (1, 1000)
   results = list(judged(size, range(first, first + _SEEDS.value)))
   healthy = [j for j in results if not j.right]
-  part = 'tuning' if _TUNING.value else 'held out'
-  print(f'{len(results)} cases ({part}), {len(healthy)} of them healthy.')
-  print(f'{"":22}{"precision":15}{"recall":15}baseline: precision, recall')
   for verdict in diagnosis.VERDICTS:
-    scores = (_score([verdict], results, f) for f in _SIDES)
-    print(f'{verdict:22}' + '    '.join(scores))
-  scores = (_score(diagnosis.VERDICTS, results, f) for f in _SIDES)
-  print(f'{"all":22}' + '    '.join(scores))
-  silent = (sum(not getattr(j, f) for j in healthy) for f in _SIDES)
-  print('healthy models left alone: ' + ', baseline '.join(map(str, silent)))
+    yield results_lib.Measurement(verdict, '', _score([verdict], results))
+  part = 'tuning' if _TUNING.value else 'held out'
+  yield results_lib.Measurement(
+    f'all verdicts, {len(results)} cases ({part})',
+    '',
+    _score(diagnosis.VERDICTS, results),
+    note='\n'.join(_mistakes(results)) if _MISTAKES.value else '',
+  )
+  silent = tuple(
+    results_lib.Side(
+      whose.strip() or 'diagnosis',
+      (sum(not getattr(j, field) for j in healthy),),
+      note=f'of {len(healthy)}',
+    )
+    for field, whose in _SIDES.items()
+  )
+  yield results_lib.Measurement('healthy models left alone', '', silent)
+
+
+def _mistakes(results: Sequence[Judged]) -> Iterator[str]:
   for j in results:
-    if _MISTAKES.value and j.found != j.right:
-      print(f'{j.name}: {set(j.right) or "{}"}, found {set(j.found) or "{}"}')
+    if j.found != j.right:
+      yield f'{j.name}: {set(j.right) or "{}"}, found {set(j.found) or "{}"}'
+
+
+def main(_: Sequence[str]) -> None:
+  """Reports precision and recall of each verdict, beside the baseline's."""
+  reporting.report(measurements())
 
 
 if __name__ == '__main__':
-  command_line.run(main, script='./run.sh benchmark')
+  reporting.run(main)

@@ -7,12 +7,12 @@ data in memory, and records the norm of each layer's gradient; its start,
 evaluation and report are not counted. It is given its best arrangement too.
 The time of the cores is less disturbed by other work on the machine.
 
-  ./run.sh benchmark                    # PyTorch from some steps, scaled
+  ./run.sh benchmark headline           # PyTorch from some steps, scaled
   ./run.sh benchmark headline --full    # every step of both; takes long
   ./run.sh benchmark headline -- --activation=relu   # flags of the study
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import os
 import pathlib
 import resource
@@ -23,8 +23,9 @@ import time
 
 from absl import flags
 from benchmarks import pytorch_study
+from benchmarks import reporting
+from benchmarks import results
 from benchmarks import timing
-from experiments import command_line
 from jaxdl import sweep
 import numpy as np
 import torch
@@ -36,6 +37,10 @@ _STEPS = flags.DEFINE_integer(
 _ROUNDS = flags.DEFINE_integer('rounds', 1, 'Rounds, each of all sides.')
 
 OURS, ONE, MANY = 'jaxdl', 'PyTorch, one process', 'PyTorch, a process a core'
+_RIVALS = {  # What each is called, and the goal.
+  ONE: ('a customary PyTorch loop', 3.0),
+  MANY: ("PyTorch's best, a single-threaded process a core", 1.5),
+}
 
 
 def study_seconds(
@@ -97,9 +102,12 @@ def pytorch_seconds(
   return {ONE: total(one), MANY: total(many) / [os.cpu_count(), 1]}
 
 
-def main(argv: Sequence[str]) -> None:
-  """Times a round of all sides, again and again, and prints the ratios."""
-  print(f'PyTorch {torch.__version__}; {timing.machine()}.')
+def measurements(arguments: Sequence[str]) -> Iterator[results.Measurement]:
+  """Times a round of all sides, again and again.
+
+  Args:
+    arguments: flags of the study.
+  """
   torch.set_num_threads(os.cpu_count() or 1)
   data = pytorch_study.load()
   clocks: dict[str, list[timing.Clock]] = {OURS: [], ONE: [], MANY: []}
@@ -109,34 +117,36 @@ def main(argv: Sequence[str]) -> None:
   ):
     folder = pathlib.Path(temporary)
     for _ in range(_ROUNDS.value):
-      clocks[OURS].append(study_seconds(argv[1:], folder))
+      clocks[OURS].append(study_seconds(arguments, folder))
       cells, num_steps = networks(folder / 'study' / 'record.zarr')
       pytorch = pytorch_seconds(cells, num_steps, data, workers)
       for name, clock in pytorch.items():
         clocks[name].append(clock)
-  print(f'{len(cells)} networks of {cells[0].depth} layers, {num_steps} steps.')
-  _print(clocks)
-
-
-def _print(clocks: dict[str, list[timing.Clock]]) -> None:
-  wall, cpu = (
-    {name: [float(clock[i]) for clock in side] for name, side in clocks.items()}
-    for i in (0, 1)
-  )
-  for name in (ONE, MANY):
-    ratio = timing.median_ratio(wall, slow=name, fast=OURS)
-    print(f'{ratio:6.2f} times as fast as {name}')
   steps = 'all' if _FULL.value else f'scaled from {_STEPS.value}'
+  alone = f'training alone, {steps} steps of each network'
   notes = {OURS: 'from start to report, compiled from cold'}
-  for name in clocks:
-    note = notes.get(name, f'training alone, {steps} steps of each network')
-    print(
-      f'  {name:27}{timing.spread(wall[name])}, of the cores '
-      f'{timing.spread(cpu[name])}: {note}'
-    )
+  study = f'the study of {len(cells)} networks'
+  yield results.Measurement(
+    f'{study}, {cells[0].depth} layers, {num_steps} steps',
+    's',
+    timing.sides(clocks, notes={**dict.fromkeys(clocks, alone), **notes}),
+    tuple(
+      results.Ratio(
+        f'{study}, compilation and report included, against {rival}',
+        name,
+        OURS,
+        results.Kind.SPEED,
+        goal,
+      )
+      for name, (rival, goal) in _RIVALS.items()
+    ),
+  )
+
+
+def main(argv: Sequence[str]) -> None:
+  """Reports the ratios, and the time of each side."""
+  reporting.report(measurements(argv[1:]))
 
 
 if __name__ == '__main__':
-  command_line.run(
-    main, arguments='[-- flags of the study]', script='./run.sh benchmark'
-  )
+  reporting.run(main, arguments='[-- flags of the study]')

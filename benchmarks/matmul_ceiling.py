@@ -7,13 +7,14 @@ square products by JAX, NumPy and PyTorch, whose best is the ceiling.
   ./run.sh benchmark matmul_ceiling --width=128 --batch_size=128
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import os
 import statistics
 
 from absl import flags
 from benchmarks import program
-from benchmarks import timing
+from benchmarks import reporting
+from benchmarks import results
 from experiments import command_line
 import jax
 import jax.numpy as jnp
@@ -28,6 +29,7 @@ _STEPS = flags.DEFINE_integer('steps', 50, 'Steps of a round.')
 _ROUNDS = flags.DEFINE_integer('rounds', 9, 'Rounds, each of all sides.')
 
 _SIZE = 2048  # Of the square matrices.
+_TRAINING = 'training'
 
 
 def step_flops(depth: int, width: int, batch_size: int) -> int:
@@ -42,9 +44,8 @@ def step_flops(depth: int, width: int, batch_size: int) -> int:
   return 2 * batch_size * products
 
 
-def main(_: Sequence[str]) -> None:
-  """Prints the share of the ceiling, and the speed of each side."""
-  print(f'{timing.machine()}.')
+def measurements() -> Iterator[results.Measurement]:
+  """Times training and products, and asks for its share of the best."""
   command_line.configure_jax()
   torch.set_num_threads(os.cpu_count() or 1)
   sizes = (_DEPTH.value, _WIDTH.value, _BATCH_SIZE.value)
@@ -53,20 +54,31 @@ def main(_: Sequence[str]) -> None:
     count, depth=sizes[0], width=sizes[1], batch_size=sizes[2]
   )
   training = program.runner(program.trace(cells, steps))
-  sides = {'training': training, **_products()}
+  sides = {_TRAINING: training, **_products()}
   for run in sides.values():
     run()
   times = interleaved(sides, _ROUNDS.value)
+  flops = dict.fromkeys(sides, 2 * _SIZE**3)
+  flops[_TRAINING] = count * steps * step_flops(*sizes)
   speeds = {
-    name: 2 * _SIZE**3 / statistics.median(times[name]) for name in times
+    name: [1e-9 * flops[name] / seconds for seconds in times[name]]
+    for name in times
   }
-  flops = count * steps * step_flops(*sizes)
-  speeds['training'] = flops / statistics.median(times['training'])
-  ceiling = max(speeds, key=lambda name: speeds[name])
-  share = speeds['training'] / speeds[ceiling]
-  print(f'{share:.0%} of the ceiling, which is {ceiling}')
-  for name, speed in speeds.items():
-    print(f'  {name:12}{speed / 1e9:7.0f} GFLOP/s')
+  ceiling = max(
+    (name for name in speeds if name != _TRAINING),
+    key=lambda name: statistics.median(speeds[name]),
+  )
+  ratio = results.Ratio(
+    "arithmetic of the linear layers over the machine's matmul ceiling, in "
+    f'measured training at width {_WIDTH.value}',
+    _TRAINING,
+    ceiling,
+    results.Kind.SHARE,
+    goal=0.75,
+  )
+  yield results.Measurement(
+    'arithmetic', 'GFLOP/s', results.sides(speeds), (ratio,)
+  )
 
 
 def _products():
@@ -81,5 +93,10 @@ def _products():
   }
 
 
+def main(_: Sequence[str]) -> None:
+  """Reports the share of the ceiling, and the speed of each side."""
+  reporting.report(measurements())
+
+
 if __name__ == '__main__':
-  command_line.run(main, script='./run.sh benchmark')
+  reporting.run(main)

@@ -7,11 +7,12 @@ the same rounds, programs that record one group of statistics beside the loss.
   ./run.sh benchmark probe_overhead --norm=batch
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from absl import flags
 from benchmarks import program
-from benchmarks import timing
+from benchmarks import reporting
+from benchmarks import results
 from experiments import command_line
 import jax
 from jaxdl import sweep
@@ -20,14 +21,14 @@ from jaxdl.timing import interleaved
 _ACTIVATION = flags.DEFINE_string('activation', 'relu', 'The activation.')
 _NORM = flags.DEFINE_string('norm', 'none', 'The normalization.')
 _STEPS = flags.DEFINE_integer('steps', 50, 'Steps of a round.')
-_ROUNDS = flags.DEFINE_integer('rounds', 9, 'Rounds, each of both sides.')
+_ROUNDS = flags.DEFINE_integer('rounds', 9, 'Rounds, each of all sides.')
 
-
-_LOSS = 'loss'
+_GOAL = 1.07
+_LOSS, _EVERYTHING, _LOSS_ALONE = 'loss', 'everything', 'loss alone'
 # Which metrics each side records, by how their names begin.
 _SIDES = {
-  'everything': ('',),
-  'loss alone': (_LOSS,),
+  _EVERYTHING: ('',),
+  _LOSS_ALONE: (_LOSS,),
   'activations': (_LOSS, 'activation_'),
   'cotangents': (_LOSS, 'cotangent_'),
   'gradients': (_LOSS, 'gradient_', 'global_', 'clip_'),
@@ -49,9 +50,8 @@ def recording(prefixes: tuple[str, ...]) -> program.Change:
   return change
 
 
-def main(_: Sequence[str]) -> None:
-  """Prints the ratio, and the time of a step on each side."""
-  print(f'{timing.machine()}.')
+def measurements() -> Iterator[results.Measurement]:
+  """Times all programs, and asks what each costs over the loss alone."""
   command_line.configure_jax()
   count, steps = jax.device_count(), _STEPS.value
   cells = program.cells(count, activation=_ACTIVATION.value, norm=_NORM.value)
@@ -62,11 +62,33 @@ def main(_: Sequence[str]) -> None:
   for run in sides.values():
     run()
   times = interleaved(sides, _ROUNDS.value)
-  for name, values in times.items():
-    ratio = timing.median_ratio(times, slow=name, fast='loss alone')
-    milliseconds = timing.spread(values, 'ms', 1e3 / steps)
-    print(f'  {name:12}{ratio:.3f} times the loss alone, {milliseconds} a step')
+  network = _ACTIVATION.value
+  if _NORM.value != 'none':
+    network += f' with {_NORM.value} norm'
+  ratios = tuple(
+    results.Ratio(
+      f'a step that records {name} over one that records its loss alone, '
+      + network,
+      name,
+      _LOSS_ALONE,
+      results.Kind.COST,
+      _GOAL if name == _EVERYTHING else None,
+    )
+    for name in _SIDES
+    if name != _LOSS_ALONE
+  )
+  yield results.Measurement(
+    f'a step of {count} networks, {network}',
+    'ms',
+    results.sides(times, 1e3 / steps),
+    ratios,
+  )
+
+
+def main(_: Sequence[str]) -> None:
+  """Reports the ratios, and the time of a step on each side."""
+  reporting.report(measurements())
 
 
 if __name__ == '__main__':
-  command_line.run(main, script='./run.sh benchmark')
+  reporting.run(main)

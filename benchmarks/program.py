@@ -22,6 +22,15 @@ class Traced(NamedTuple):
   data: sweep.Data
 
 
+class Inputs(NamedTuple):
+  """What a program's chunk takes between its states and the count of steps."""
+
+  indices: Any
+  seeds: Any
+  dynamic: Any
+  data: Any
+
+
 def cells(count: int, **axes: Any) -> list[sweep.Cell]:
   """Returns cells of one program that differ by their seed."""
   return [{**laboratory.DEFAULTS, **axes, 'seed': i} for i in range(count)]
@@ -56,26 +65,43 @@ def trace(
 def runner(traced: Traced) -> Callable[[], None]:
   """Compiles a program; returns what trains its cells for all its steps."""
   (program,), num_steps = traced.plan.programs, traced.plan.num_steps
-  mesh = program_lib.mesh(program.devices)
-  by_cell = program_lib.over_cells(mesh)
-  data = jax.device_put(traced.data, program_lib.replicated(mesh))
-  seeds, dynamic = jax.device_put((program.seeds, program.dynamic), by_cell)
   batches = laboratory.batches(NUM_TRAIN)
-  indices = jax.device_put(
-    np.stack([batches(cell, 0, num_steps) for cell in program.cells]), by_cell
-  )
+  indices = np.stack([batches(cell, 0, num_steps) for cell in program.cells])
   init, chunk = (
     function.lower().compile() for function in traced.functions[:2]
   )
+  inputs = placed(program, indices, traced.data, chunk)
 
   def run():
-    states = init(seeds, dynamic)
-    outputs = chunk(
-      states, indices, seeds, dynamic, data, np.int32(0), np.int32(num_steps)
-    )
+    states = init(inputs.seeds, inputs.dynamic)
+    outputs = chunk(states, *inputs, np.int32(0), np.int32(num_steps))
     jax.block_until_ready(outputs)
 
   return run
+
+
+def placed(
+  program: sweep.Program,
+  indices: np.ndarray,
+  data: sweep.Data,
+  chunk: jax.stages.Compiled,
+) -> Inputs:
+  """Puts a program's inputs where its compiled chunk takes them.
+
+  Args:
+    program: its seeds and dynamic values.
+    indices: of batches, `[cells, chunk, batch]`.
+    data: training data.
+    chunk: the compiled function.
+  """
+  inputs = Inputs(indices, program.seeds, program.dynamic, data)
+  (_, *shardings), _ = chunk.input_shardings
+  return Inputs(
+    *(
+      jax.device_put(each, sharding)
+      for each, sharding in zip(inputs, shardings[: len(inputs)], strict=True)
+    )
+  )
 
 
 def _data() -> sweep.Data:

@@ -1,10 +1,12 @@
-"""What benchmarks say of times: medians of rounds, and of which machine."""
+"""What benchmarks know of time: of the wall and of the cores, and where."""
 
+from collections.abc import Callable, Mapping
 import os
-import statistics
+import pathlib
 import time
 
-from jaxdl import timing
+from benchmarks import results
+from experiments import command_line
 import numpy as np
 
 Clock = np.ndarray  # [wall, cpu], seconds.
@@ -15,24 +17,63 @@ def now() -> Clock:
   return np.array([time.perf_counter(), time.process_time()])
 
 
-def median_ratio(times: timing.Times, slow: str, fast: str) -> float:
-  """Returns the median over rounds of how many times `fast` beats `slow`."""
-  return statistics.median(
-    a / b for a, b in zip(times[slow], times[fast], strict=True)
+def interleaved(
+  sides: Mapping[str, Callable[[], object]], rounds: int
+) -> dict[str, list[Clock]]:
+  """Times each side once a round, like `jaxdl.timing.interleaved`.
+
+  Args:
+    sides: what is timed, by name; each call ends when its result is there.
+    rounds: how often.
+
+  Returns:
+    Time of the wall and of this process's cores, of each round, by name.
+  """
+  clocks: dict[str, list[Clock]] = {name: [] for name in sides}
+  for _ in range(rounds):
+    for name, run in sides.items():
+      begin = now()
+      run()
+      clocks[name].append(now() - begin)
+  return clocks
+
+
+def sides(
+  clocks: Mapping[str, list[Clock]],
+  scale: float = 1.0,
+  notes: Mapping[str, str] | None = None,
+) -> tuple[results.Side, ...]:
+  """Makes sides of both times; see `results.sides`.
+
+  Args:
+    clocks: of each round, by name.
+    scale: what seconds are multiplied by.
+    notes: by name, of those that have one.
+  """
+  wall, cores = (
+    {name: [float(clock[i]) for clock in side] for name, side in clocks.items()}
+    for i in (0, 1)
+  )
+  return results.sides(wall, scale, cores, notes)
+
+
+def machine() -> results.Machine:
+  """Returns what this machine is, and how busy it is already."""
+  return results.Machine(
+    _processor(),
+    os.cpu_count() or 1,
+    command_line.usable_cores(),
+    round(os.getloadavg()[0], 2),
   )
 
 
-def spread(values: list[float], unit: str = 's', scale: float = 1.0) -> str:
-  """Returns `median unit (least to greatest of n)`."""
-  scaled = [scale * value for value in values]
-  text = f'{statistics.median(scaled):.3g} {unit}'
-  if len(scaled) == 1:
-    return text
-  low, high = min(scaled), max(scaled)
-  return f'{text} ({low:.3g} to {high:.3g} in {len(scaled)} rounds)'
-
-
-def machine() -> str:
-  """Returns a line on the machine: its cores, and how busy they are already."""
-  load = os.getloadavg()[0]
-  return f'{os.cpu_count()} cores, load {load:.1f} before the start'
+def _processor() -> str:
+  """Returns the name of the processor, empty where the system has no file."""
+  file = pathlib.Path('/proc/cpuinfo')
+  lines = file.read_text().splitlines() if file.is_file() else []
+  names = [
+    line.partition(':')[2].strip()
+    for line in lines
+    if line.startswith('model name')
+  ]
+  return names[0] if names else ''

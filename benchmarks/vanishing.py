@@ -8,12 +8,12 @@ rest on at which `jaxdl.xray` says that a gradient vanishes.
   ./run.sh benchmark vanishing --steps=600
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import math
 
 from absl import flags
-from benchmarks import timing
-from experiments import command_line
+from benchmarks import reporting
+from benchmarks import results
 import jax
 from jax import lax
 import jax.numpy as jnp
@@ -41,23 +41,21 @@ _OPTIMIZERS = {
 }
 
 
-def main(_: Sequence[str]) -> None:
-  """Prints the powers of ten lost, as measured, and the steps."""
-  print(f'{timing.machine()}.')
+def measurements() -> Iterator[results.Measurement]:
+  """Counts the steps at each power of ten that is lost."""
   images = preprocessing.preprocess(
     sources.load('fashion_mnist_small'), 'channel_standard'
   )
   x = jnp.asarray(images.train_images[:_EXAMPLES])
   labels = jnp.asarray(images.train_labels[:_EXAMPLES])
-  print(f'{"":24}{"".join(f"{name:>18}" for name in _OPTIMIZERS)}')
   for activation in _CRITICAL:
     for powers in _ASKED:
-      _report(activation, powers, x, labels)
+      yield _measured(activation, powers, x, labels)
 
 
-def _report(
+def _measured(
   activation: str, powers: float, x: jax.Array, labels: jax.Array
-) -> None:
+) -> results.Measurement:
   gain = _CRITICAL[activation] * 10 ** (-powers / _DEPTH.value)
   net = models.build(
     'mlp',
@@ -75,15 +73,19 @@ def _report(
 
   profile = jax.jit(jaxdl.probe(loss_fn))(params)[2]
   rms = np.asarray(profile['hidden/layer'].backward.rms)
-  lost = math.log10(rms[-1] / rms[0])
-  steps = [
-    min(_steps_to_target(loss_fn, params, optimizer) for optimizer in several)
-    for several in _OPTIMIZERS.values()
-  ]
-  shown = ''.join(
-    f'{n:>18}' if n < _STEPS.value else f'{f"over {n}":>18}' for n in steps
+  lost = round(math.log10(rms[-1] / rms[0]), 1) + 0.0  # No negative zero.
+  steps = {
+    name: min(_steps_to_target(loss_fn, params, each) for each in several)
+    for name, several in _OPTIMIZERS.items()
+  }
+  return results.Measurement(
+    f'{activation}, {lost:.1f} powers of ten lost',
+    'steps',
+    tuple(
+      results.Side(name, (count,), at_least=count == _STEPS.value)
+      for name, count in steps.items()
+    ),
   )
-  print(f'{activation}, lost {lost:4.1f}'.ljust(24) + shown, flush=True)
 
 
 def _steps_to_target(loss_fn, params, optimizer) -> int:
@@ -102,5 +104,10 @@ def _steps_to_target(loss_fn, params, optimizer) -> int:
   return int(np.argmax(below)) if below.any() else _STEPS.value
 
 
+def main(_: Sequence[str]) -> None:
+  """Reports the powers of ten lost, as measured, and the steps."""
+  reporting.report(measurements())
+
+
 if __name__ == '__main__':
-  command_line.run(main, script='./run.sh benchmark')
+  reporting.run(main)

@@ -16,15 +16,16 @@ other work on the machine.
   ./run.sh benchmark xray --rounds=15
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import functools
 import itertools
 from typing import Any, NamedTuple
 import warnings
 
 from absl import flags
+from benchmarks import reporting
+from benchmarks import results
 from benchmarks import timing
-from experiments import command_line
 from flax import linen
 import jax
 import jax.numpy as jnp
@@ -33,7 +34,6 @@ from jaxdl import models
 from jaxdl import x_ray
 from jaxdl.training import loss
 from jaxdl.x_ray import examination
-import numpy as np
 
 _ROUNDS = flags.DEFINE_integer('rounds', 9, 'Rounds, each of all sides.')
 _STEPS = flags.DEFINE_integer('steps', 20, 'Passes of a round.')
@@ -98,6 +98,9 @@ def transformer(width: int = 512, batch: int = 8, length: int = 64) -> Case:
 
 
 _CASES = {'stack': stack, 'transformer': transformer}
+# Of a pass of the probe, and of what else has the same one for all models.
+_GOALS = {'stack': 1.07, 'transformer': 1.15}
+_LOOP_GOAL, _COMPILATION_GOAL = 1.01, 2.0
 
 
 def passes(case: Case) -> dict[str, Callable[..., Any]]:
@@ -169,69 +172,12 @@ def loops(case: Case) -> dict[str, Callable[[], Any]]:
   return {_ALONE: alone, _WATCH: watched, _WITHIN: within}
 
 
-def _time_passes(case: Case) -> None:
-  compiled = {name: jax.jit(fn) for name, fn in passes(case).items()}
+def measurements() -> Iterator[results.Measurement]:
+  """Times passes, loops and compiling of each model.
 
-  def run(fn):
-    for _ in range(_STEPS.value):
-      result = fn(case.params, *case.batch)
-    jax.block_until_ready(result)
-
-  sides = {name: functools.partial(run, fn) for name, fn in compiled.items()}
-  _report('a pass', sides, _ROUNDS.value, _STEPS.value)
-
-
-def _time_compilation(case: Case) -> None:
-  def compile_anew(name):
-    # A new function each time: else it would be found traced.
-    fn = passes(case)[name]
-    jax.jit(fn).lower(case.params, *case.batch).compile()
-
-  sides = {name: functools.partial(compile_anew, name) for name in passes(case)}
-  _report('compiling', sides, _COMPILATIONS.value, 1, warm=False)
-
-
-def _report(
-  title: str,
-  sides: Mapping[str, Callable[[], object]],
-  rounds: int,
-  count: int,
-  warm: bool = True,
-) -> None:
-  """Times the sides in turn and prints each over the first."""
-  if warm:
-    for run in sides.values():
-      run()
-  clocks = {
-    name: np.array(values) for name, values in _clocks(sides, rounds).items()
-  }
-  base, *_ = sides
-  print(f'  {title}:')
-  for name, values in clocks.items():
-    wall, cores = np.median(values / clocks[base], axis=0)
-    each = timing.spread(list(values[:, 0]), 'ms', 1e3 / count)
-    print(
-      f'    {name:18} {wall:.3f} of the wall, {cores:.3f} of the cores; {each}',
-      flush=True,
-    )
-
-
-def _clocks(
-  sides: Mapping[str, Callable[[], object]], rounds: int
-) -> dict[str, list[timing.Clock]]:
-  """Times each side once a round."""
-  clocks: dict[str, list[timing.Clock]] = {name: [] for name in sides}
-  for _ in range(rounds):
-    for name, run in sides.items():
-      begin = timing.now()
-      run()
-      clocks[name].append(timing.now() - begin)
-  return clocks
-
-
-def main(_: Sequence[str]) -> None:
-  """Prints the ratios, and the times of each side."""
-  print(f'{timing.machine()}.')
+  Raises:
+    ValueError: `--models` has one that is not here.
+  """
   jax.config.update('jax_enable_compilation_cache', False)
   # What ails these models is not the question.
   warnings.simplefilter('ignore', x_ray.TrainingWarning)
@@ -240,11 +186,82 @@ def main(_: Sequence[str]) -> None:
       raise ValueError(f'--models has {name!r}; there are {", ".join(_CASES)}')
   for name in _MODELS.value:
     case = _CASES[name]()
-    print(f'{name}:')
-    _time_passes(case)
-    _report(f'{_EVERY} steps', loops(case), _ROUNDS.value, _EVERY)
-    _time_compilation(case)
+    yield _passes(name, case)
+    yield _loops(name, case)
+    yield _compilation(name, case)
+
+
+def _passes(name: str, case: Case) -> results.Measurement:
+  compiled = {side: jax.jit(fn) for side, fn in passes(case).items()}
+
+  def run(fn):
+    for _ in range(_STEPS.value):
+      result = fn(case.params, *case.batch)
+    jax.block_until_ready(result)
+
+  sides = {side: functools.partial(run, fn) for side, fn in compiled.items()}
+  goals = {_PROBE: _GOALS[name]}
+  return _timed(f'{name}: a pass', sides, _STEPS.value, goals)
+
+
+def _loops(name: str, case: Case) -> results.Measurement:
+  goals = {_WATCH: _LOOP_GOAL, _WITHIN: _LOOP_GOAL}
+  title = f'{name}: a step, the mean of {_EVERY}'
+  return _timed(title, loops(case), _EVERY, goals)
+
+
+def _compilation(name: str, case: Case) -> results.Measurement:
+  def compile_anew(side):
+    # A new function each time: else it would be found traced.
+    fn = passes(case)[side]
+    jax.jit(fn).lower(case.params, *case.batch).compile()
+
+  sides = {side: functools.partial(compile_anew, side) for side in passes(case)}
+  goals = {_PROBE: _COMPILATION_GOAL, _XRAY: _COMPILATION_GOAL}
+  clocks = timing.interleaved(sides, _COMPILATIONS.value)
+  return _compared(f'{name}: compiling', clocks, 1, goals)
+
+
+def _timed(
+  title: str,
+  sides: Mapping[str, Callable[[], object]],
+  count: int,
+  goals: Mapping[str, float],
+) -> results.Measurement:
+  """Times sides that are compiled before."""
+  for run in sides.values():
+    run()
+  clocks = timing.interleaved(sides, _ROUNDS.value)
+  return _compared(title, clocks, count, goals)
+
+
+def _compared(
+  title: str,
+  clocks: dict[str, list[timing.Clock]],
+  count: int,
+  goals: Mapping[str, float],
+) -> results.Measurement:
+  """Compares each side to the first, in milliseconds for each of a count."""
+  base, *others = clocks
+  ratios = tuple(
+    results.Ratio(
+      f'{title}: `{side}` over `{base}`',
+      side,
+      base,
+      results.Kind.COST,
+      goals.get(side),
+    )
+    for side in others
+  )
+  return results.Measurement(
+    title, 'ms', timing.sides(clocks, 1e3 / count), ratios
+  )
+
+
+def main(_: Sequence[str]) -> None:
+  """Reports the ratios, and the times of each side."""
+  reporting.report(measurements())
 
 
 if __name__ == '__main__':
-  command_line.run(main, script='./run.sh benchmark')
+  reporting.run(main)
