@@ -4,7 +4,8 @@
 # ./run.sh <experiment> [flags]  runs one experiment; --help shows its flags
 # ./run.sh help                  lists the experiments
 # ./run.sh test                  format, lint, types and tests
-# ./run.sh benchmark [name]      times jaxdl against what it replaces
+# ./run.sh benchmark [flags]     times jaxdl against what it replaces: all of
+#                                docs/benchmarks.md; or a name, then its flags
 # ./run.sh docs [--serve]        builds the documentation into site/, or serves it
 
 set -euo pipefail
@@ -145,9 +146,13 @@ run_tests() {
     --dist worksteal "$@"
 }
 
+# Runs the benchmark of a name, or those of the documentation if there is none.
 run_benchmark() {
-  local name=${1:-headline}
-  if [ "$#" -gt 0 ]; then shift; fi
+  local name=all
+  case ${1:-} in
+    '' | -*) ;;
+    *) name=$1; shift ;;
+  esac
   if ! is_main "$root/benchmarks/$name.py"; then
     say "run.sh: no benchmark is called '$name'; there are:" \
       "$(cd "$root/benchmarks" && grep -l "$main_line" -- *.py |

@@ -55,6 +55,7 @@ class RunShTest(parameterized.TestCase):
     for name in (
       'experiments/gradient_flow.py',
       'experiments/other.py',
+      'benchmarks/all.py',
       'benchmarks/headline.py',
     ):
       (self.checkout / name).write_text("\nif __name__ == '__main__':\n  pass")
@@ -124,7 +125,20 @@ class RunShTest(parameterized.TestCase):
     self.assertEmpty(self._calls('-m pip install'))
     self._run('benchmark')
     self.assertLen(self._calls(f'--editable {self.checkout}[benchmark]'), 1)
-    self.assertLen(self._calls('-m benchmarks.headline'), 1)
+    self.assertLen(self._calls('-m benchmarks.all'), 1)
+
+  @parameterized.parameters(
+    (['--quick', '--only=a b'], '-m benchmarks.all --quick --only=a b'),
+    (['--help'], '-m benchmarks.all --help'),
+    (
+      ['headline', '--steps=3', '--', '--depth=5'],
+      '-m benchmarks.headline --steps=3 -- --depth=5',
+    ),
+  )
+  def test_benchmark_of_a_name_or_all_of_them(self, arguments, call):
+    done = self._run('benchmark', *arguments)
+    self.assertEqual(done.returncode, 0, done.stderr)
+    self.assertEqual(self._calls('-m benchmarks.'), [call])
 
   def test_documentation_is_built_strictly_or_served(self):
     done = self._run('docs')
@@ -220,7 +234,7 @@ class RunShTest(parameterized.TestCase):
     self.assertEqual(done.returncode, 2)
     self.assertEqual(
       done.stderr,
-      "run.sh: no benchmark is called 'headlines'; there are: headline\n",
+      "run.sh: no benchmark is called 'headlines'; there are: all headline\n",
     )
 
 
