@@ -70,7 +70,10 @@ def create(
     (out / claim.PARTIAL_RECORD).rename(out / claim.RECORD)
   except OSError as error:
     if error.errno in _FULL:
-      raise _storage_error(out, error) from error
+      raise StorageError(
+        f'cannot write to {out}: {error.strerror}; nothing was recorded yet: '
+        'make room and start again'
+      ) from error
     raise ValueError(
       f'cannot write to {out}: {error.strerror}; give another --out'
     ) from error
@@ -194,9 +197,11 @@ def _cells(program: planning.Program) -> slice:
 
 
 def _storage_error(out: pathlib.Path, error: OSError) -> StorageError:
+  is_full = error.errno in _FULL
+  remedy = 'make room' if is_full else 'see that it can be written to again'
   return StorageError(
     f'cannot write to {out}: {error.strerror}; all that was recorded before '
-    'is kept: make room and go on with --resume'
+    f'is kept: {remedy} and go on with --resume'
   )
 
 

@@ -6,6 +6,7 @@ How often one is killed at a random moment is in the environment:
 """
 
 import collections
+import errno
 import functools
 import os
 import pathlib
@@ -16,16 +17,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from unittest import mock
 
 from absl.testing import absltest
+from absl.testing import parameterized
 import chex
 import jax
 from jaxdl import sweep
 from jaxdl.sweep import claim
+import numpy as np
 
 from tests.sweep import linear_study
 
 _STEPS = 100
+_FAILURES = 4
 _KILLS = int(os.environ.get('JAXDL_TEST_KILLS', '4'))
 
 
@@ -157,6 +162,67 @@ class CrashTest(absltest.TestCase):
     self.assertEqual(int(partial.steps_done[0]), 2)
 
     self._assert_resumed_is_like_undisturbed()
+
+
+class _FailingDisk:
+  """Opens files, and after some have been opened to write refuses to."""
+
+  def __init__(self, number, after=10**9):
+    self.opened = 0
+    self._number, self._after = number, after
+    self._open = pathlib.Path.open
+
+  def __enter__(self):
+    disk = self
+
+    def stand_in(path, mode='r', *args, **kwargs):
+      if set(mode) & set('wax+'):
+        disk.opened += 1
+        if disk.opened > disk._after:
+          raise OSError(disk._number, os.strerror(disk._number), str(path))
+      return disk._open(path, mode, *args, **kwargs)
+
+    self._patch = mock.patch.object(pathlib.Path, 'open', stand_in)
+    self._patch.start()
+    return self
+
+  def __exit__(self, *exception):
+    self._patch.stop()
+
+
+class DiskTest(parameterized.TestCase):
+  @parameterized.named_parameters(
+    ('full', errno.ENOSPC, 'make room and'),
+    ('read_only', errno.EROFS, 'see that it can be written to again and'),
+  )
+  def test_at_any_write_it_is_said_and_the_sweep_goes_on_later(
+    self, number, remedy
+  ):
+    study = linear_study.plan({'activation': ['relu']}, num_steps=8)
+    with tempfile.TemporaryDirectory() as out, _FailingDisk(number) as disk:
+      linear_study.run(study, out)
+      expected = sweep.open_record(out).load()
+
+    begun = []
+    for after in np.linspace(0, disk.opened - 1, _FAILURES, dtype=int):
+      out = pathlib.Path(self.create_tempdir().full_path) / 'out'
+      with self.assertRaises((sweep.StorageError, ValueError)) as caught:
+        with _FailingDisk(number, after):
+          linear_study.run(study, out)
+      message = str(caught.exception)
+      self.assertStartsWith(message, f'cannot write to {out}: ')
+      self.assertIn(os.strerror(number), message)
+      begun.append((out / claim.RECORD).exists())
+      if begun[-1]:
+        sweep.open_record(out).load()
+        self.assertEndsWith(message, f'{remedy} go on with --resume')
+      else:
+        self.assertNotIn('kept', message)
+      linear_study.run(study, out, resume=True)
+      chex.assert_trees_all_equal(
+        sweep.open_record(out).load().to_dict(), expected.to_dict()
+      )
+    self.assertEqual(set(begun), {True, False})
 
 
 if __name__ == '__main__':
