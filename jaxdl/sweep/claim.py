@@ -9,10 +9,12 @@ begun.
 """
 
 from collections.abc import Iterable, Mapping
+import errno
 import json
 import os
 import pathlib
 import shutil
+import tempfile
 from typing import Any
 
 from jaxdl.sweep import planning
@@ -122,11 +124,22 @@ def check_writable(out: pathlib.Path) -> None:
   nearest = next(
     path for path in (out, *out.absolute().parents) if os.path.lexists(path)
   )
-  if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+  if not _takes_files(nearest):
     raise ValueError(
       f'cannot write to {out}: {nearest} is not a directory that you may '
       'write to; give another --out'
     )
+
+
+def _takes_files(folder: pathlib.Path) -> bool:
+  """Returns whether a file can be made in a folder; none is left there."""
+  if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+    return False
+  try:
+    tempfile.TemporaryFile(dir=folder).close()
+  except OSError as error:  # As in /proc, where anything may be written.
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)  # Told when it matters.
+  return True
 
 
 def _is_ours(out: pathlib.Path) -> bool:

@@ -1,9 +1,12 @@
 """Tests for `claim.py`."""
 
+import errno
 import json
 import os
 import pathlib
 import shutil
+import unittest
+from unittest import mock
 
 from absl.testing import absltest
 from absl.testing import parameterized
@@ -177,6 +180,17 @@ class ClaimTest(parameterized.TestCase):
         claim.check_writable(self.out / name)
     with self.assertRaisesRegex(ValueError, 'too long; give another --out'):
       claim.check_writable(self.out / ('x' * 300))
+
+  @unittest.skipUnless(os.path.isdir('/proc/self'), 'There is no /proc.')
+  def test_folder_that_takes_no_files_is_refused(self):
+    with self.assertRaisesRegex(ValueError, '/proc is not a directory that'):
+      claim.check_writable(pathlib.Path('/proc/o'))
+
+  def test_folder_that_has_no_room_now_is_not(self):
+    full = OSError(errno.ENOSPC, 'No space left on device')
+    with mock.patch('tempfile.TemporaryFile', side_effect=full):
+      claim.check_writable(self.out / 'o')
+    self.assertEmpty(_files(self.out))
 
   def test_removal_leaves_what_is_not_ours(self):
     self._lay_sweep(linear_study.plan(), {})
