@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 import datetime
+import itertools
 import os
 import pathlib
 
@@ -18,11 +19,18 @@ OVERWRITE = flags.DEFINE_bool(
 def folder(name: str) -> pathlib.Path:
   """Returns where an experiment writes: `--out`, or a folder of its own.
 
+  Two that are started together have two folders, and so do two at the same time
+  of a clock that was set back.
+
   Args:
     name: of the experiment.
   """
-  now = datetime.datetime.now().strftime('%Y-%m-%d-%H%M%S')
-  return pathlib.Path(OUT.value or f'results/{name}/{now}')
+  if OUT.value:
+    return pathlib.Path(OUT.value)
+  now = datetime.datetime.now().strftime('%Y-%m-%d-%H%M%S-%f')[:-3]
+  out = pathlib.Path('results', name, now)
+  others = (out.with_name(f'{now}-{number}') for number in itertools.count(2))
+  return next(x for x in itertools.chain([out], others) if not x.exists())
 
 
 def check_files(out: pathlib.Path, names: Collection[str]) -> None:

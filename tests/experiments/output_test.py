@@ -1,10 +1,28 @@
 """Tests for `experiments/output.py`."""
 
+import contextlib
+import datetime
 import os
 import pathlib
+from unittest import mock
 
 from absl.testing import absltest
 from experiments import output
+
+
+class FolderTest(absltest.TestCase):
+  def test_same_time_again_gives_another_folder(self):
+    clock = mock.Mock()
+    clock.now.return_value = datetime.datetime(2026, 11, 1, 2, 3, 4, 567890)
+    out = pathlib.Path(self.create_tempdir().full_path)
+    self.enter_context(contextlib.chdir(out))
+    self.enter_context(mock.patch.object(datetime, 'datetime', clock))
+    found = []
+    for _ in range(3):
+      found.append(os.fspath(output.folder('one')))
+      os.makedirs(found[-1])
+    first = 'results/one/2026-11-01-020304-567'
+    self.assertEqual(found, [first, f'{first}-2', f'{first}-3'])
 
 
 class ShownTest(absltest.TestCase):

@@ -8,6 +8,7 @@ How often one is killed at a random moment is in the environment:
 import collections
 import errno
 import functools
+import itertools
 import os
 import pathlib
 import random
@@ -31,6 +32,7 @@ from tests.sweep import linear_study
 
 _STEPS = 100
 _FAILURES = 4
+_FEW = {'activation': ['relu']}  # Of one program.
 _KILLS = int(os.environ.get('JAXDL_TEST_KILLS', '4'))
 
 
@@ -163,6 +165,24 @@ class CrashTest(absltest.TestCase):
 
     self._assert_resumed_is_like_undisturbed()
 
+  def test_clock_that_jumps_changes_nothing(self):
+    """By a day, back and forth, at each look."""
+    days = itertools.cycle([0, -1, 1])
+    now, study = time.time, linear_study.plan(_FEW, num_steps=8)
+    jumping = lambda: now() + 24 * 60 * 60 * next(days)
+    out = pathlib.Path(self.create_tempdir().full_path)
+    with mock.patch.object(time, 'time', jumping):
+      linear_study.run(study, out / 'begun', stop=lambda: True)
+      for folder in ('begun', 'whole'):
+        begin = time.monotonic()
+        outcome = linear_study.run(study, out / folder, resume=True)
+        self.assertBetween(outcome.seconds, 0, time.monotonic() - begin)
+        self.assertBetween(outcome.write_seconds, 0, outcome.seconds)
+    chex.assert_trees_all_equal(
+      sweep.open_record(out / 'begun').load().to_dict(),
+      sweep.open_record(out / 'whole').load().to_dict(),
+    )
+
 
 class _FailingDisk:
   """Opens files, and after some have been opened to write refuses to."""
@@ -198,7 +218,7 @@ class DiskTest(parameterized.TestCase):
   def test_at_any_write_it_is_said_and_the_sweep_goes_on_later(
     self, number, remedy
   ):
-    study = linear_study.plan({'activation': ['relu']}, num_steps=8)
+    study = linear_study.plan(_FEW, num_steps=8)
     with tempfile.TemporaryDirectory() as out, _FailingDisk(number) as disk:
       linear_study.run(study, out)
       expected = sweep.open_record(out).load()
