@@ -5,6 +5,7 @@ round. The pale band is where its goal is met.
 """
 
 from collections.abc import Iterator, Sequence
+import math
 import pathlib
 import statistics
 import textwrap
@@ -22,9 +23,17 @@ from matplotlib import ticker
 _BLACK, _, _BLUE, _VERMILION = figures.PALETTE[:4]
 _GREY = '#555555'
 _BAND = '#009E73'
-_WRAP = 58  # Characters of a question in a line.
-_ROW, _LINE = 0.2, 0.14  # Inches of a row, and of each line in it.
+_WRAP = 66  # Characters of a question in a line.
+_ROW, _LINE = 0.1, 0.145  # Inches of a row, and of each line in it.
 _LABEL_SIZE = 8
+
+# Steps of ticks within a decade, by how far a scale reaches at most.
+_STEPS: tuple[tuple[float, tuple[float, ...]], ...] = (
+  (2, (1, 1.1, 1.2, 1.3, 1.5, 1.7, 2, 7, 8, 9)),
+  (30, (1, 1.5, 2, 3, 5, 7)),
+  (100, (1, 2, 5)),
+  (math.inf, (1,)),
+)
 
 _STYLE = {**figures.STYLE, 'axes.grid': False}
 # By whether the goal is met: colour, marker, and what the legend says.
@@ -141,7 +150,7 @@ def _height(rows: Sequence[Row]) -> float:
 def _overview_title(record: running.Record, rows: Sequence[Row]) -> str:
   with_goal = [row for row in rows if row.ratio.goal is not None]
   met = sum(bool(row.is_met) for row in with_goal)
-  title = f'{met} of {len(with_goal)} goals are met'
+  title = f'{met} of {len(with_goal)} goals met'
   if record.quick:
     title += ' in a quick run, whose figures are not to be trusted'
   machines = dict.fromkeys(
@@ -170,12 +179,18 @@ def _draw_panel(axes, title: str, rows: Sequence[Row]) -> None:
   axes.tick_params(axis='y', length=0)
   axes.spines['left'].set_visible(False)
   axes.set_title(title, loc='left', fontweight='bold')
-  axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 3, 5, 7)))
+  ticks = [tick for tick in _ticks(low, high) if low <= tick <= high]
+  axes.xaxis.set_major_locator(ticker.FixedLocator(ticks))
   axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda x, _: f'{x:g}x'))
   axes.xaxis.set_minor_locator(ticker.NullLocator())
-  if high / low < 3:
-    axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 1.2, 1.5, 2, 7, 8)))
   axes.grid(axis='x')
+
+
+def _ticks(low: float, high: float) -> list[float]:
+  """Returns round numbers, as many as a scale from low to high has room for."""
+  steps = next(steps for most, steps in _STEPS if high / low < most)
+  exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)))
+  return [step * 10.0**exponent for exponent in exponents for step in steps]
 
 
 def _limits(rows: Sequence[Row]) -> tuple[float, float]:
@@ -224,10 +239,12 @@ def _legend(rows: Sequence[Row]) -> list[matplotlib.artist.Artist]:
   present = {row.is_met for row in rows}
   for is_met, (color, marker, label) in _LOOKS.items():
     if is_met in present:
-      label += ': median, least to greatest round' if not handles else ''
       handles.append(
         lines.Line2D([], [], color=color, marker=marker, label=label)
       )
+  handles.append(
+    lines.Line2D([], [], color=_BLACK, label='point: median; line: all rounds')
+  )
   if present != {None}:
     handles.append(
       patches.Patch(color=_BAND, alpha=0.3, label='where a goal is met')
@@ -249,26 +266,26 @@ def headline(record: running.Record) -> figures.Figure:
     figure.set_layout_engine('constrained')
     axes = figure.subplots()
     for i, side in enumerate(sides):
-      _draw_bar(axes, -i, side, _BLUE if i == 0 else _GREY)
+      _draw_bar(axes, -i, side, measurement.unit, _BLUE if i == 0 else _GREY)
     axes.set_yticks(
       [-i for i in range(len(sides))],
-      [f'{side.name}\n{textwrap.fill(side.note, 44)}' for side in sides],
+      [f'{side.name}\n{textwrap.fill(side.note, 54)}' for side in sides],
     )
     axes.tick_params(axis='y', length=0)
     greatest = max(max(side.values) for side in sides)
-    axes.set_xlim(0, 1.15 * greatest)
-    axes.set_xlabel(f'{measurement.unit} (bar: median; line: all rounds)')
+    axes.set_xlim(0, 1.12 * greatest)
+    axes.set_xlabel('seconds (bar: median; line: all rounds)')
     figure.suptitle(_headline_title(record, measurement), fontsize=10)
   return figure
 
 
-def _draw_bar(axes, y: int, side: results.Side, color: str) -> None:
+def _draw_bar(axes, y: int, side: results.Side, unit: str, color: str) -> None:
   median = statistics.median(side.values)
   least, greatest = min(side.values), max(side.values)
   axes.barh(y, median, height=0.6, color=color, alpha=0.75)
   axes.plot([least, greatest], [y, y], color=_BLACK, linewidth=1.5)
   axes.annotate(
-    words.number(median),
+    words.quantity(median, unit),
     (greatest, y),
     (5, 0),
     textcoords='offset points',

@@ -24,7 +24,7 @@ _STEPS = flags.DEFINE_integer('steps', 50, 'Steps of a round.')
 _ROUNDS = flags.DEFINE_integer('rounds', 9, 'Rounds, each of all sides.')
 
 _GOAL = 1.07
-_LOSS, _EVERYTHING, _LOSS_ALONE = 'loss', 'everything', 'loss alone'
+_LOSS, _EVERYTHING, _LOSS_ALONE = 'loss', 'everything', 'the loss alone'
 # Which metrics each side records, by how their names begin.
 _SIDES = {
   _EVERYTHING: ('',),
@@ -67,8 +67,7 @@ def measurements() -> Iterator[results.Measurement]:
     network += f' with {_NORM.value} norm'
   ratios = tuple(
     results.Ratio(
-      f'a step that records {name} over one that records its loss alone, '
-      + network,
+      f'a step that records {name} over {_LOSS_ALONE}, ' + network,
       name,
       _LOSS_ALONE,
       results.Kind.COST,

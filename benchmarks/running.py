@@ -146,19 +146,22 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _answers(result: results_lib.Result) -> Iterator[str]:
-  """Yields a line for each ratio that has a goal, or one that says so."""
-  told = False
-  for measurement in result.measurements:
-    for ratio in measurement.ratios:
-      if ratio.goal is not None:
-        told = True
-        found = results_lib.found(measurement, ratio)
-        yield (
-          f'{words.found(ratio.kind, found)}, goal {words.goal(ratio)}, '
-          f'{words.verdict(ratio, found)}: {ratio.question}'
-        )
-  if not told:
-    yield f'{len(result.measurements)} measurements, without a goal'
+  """Yields a line for each ratio with a goal, else for each ratio, else one."""
+  pairs = [
+    (ratio, results_lib.found(measurement, ratio))
+    for measurement in result.measurements
+    for ratio in measurement.ratios
+  ]
+  with_goal = [pair for pair in pairs if pair[0].goal is not None]
+  for ratio, found in with_goal or pairs:
+    words_on_goal = (
+      ''
+      if ratio.goal is None
+      else f', goal {words.goal(ratio)}, {words.verdict(ratio, found)}'
+    )
+    yield f'{words.found(ratio.kind, found)}{words_on_goal}: {ratio.question}'
+  if not pairs:
+    yield f'{len(result.measurements)} rows of {result.question}'
 
 
 def write(record: Record, path: pathlib.Path) -> None:

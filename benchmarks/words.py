@@ -40,7 +40,8 @@ def ratio(value: float, kind: results.Kind) -> str:
   if kind is results.Kind.SHARE:
     return f'{value:.0%}'
   decimals = 3 if kind is results.Kind.COST else 2
-  return f'{value:.{decimals}f}x' if value < 10 else f'{number(value)}x'
+  is_near_one = 0.1 <= value < 10
+  return f'{value:.{decimals}f}x' if is_near_one else f'{number(value)}x'
 
 
 def found(

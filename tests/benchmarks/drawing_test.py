@@ -30,7 +30,7 @@ class OverviewTest(absltest.TestCase):
     self.speeds, self.costs = self.figure.axes
 
   def test_title_counts_the_goals_that_are_met(self):
-    self.assertIn('1 of 2 goals are met', _words(self.figure))
+    self.assertIn('1 of 2 goals met', _words(self.figure))
     text = _words(drawing.overview(recorded.record(quick=True)))
     self.assertIn('not to be trusted', text)
 

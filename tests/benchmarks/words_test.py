@@ -19,6 +19,7 @@ class NumbersTest(parameterized.TestCase):
     (results.Kind.COST, 1.013, '1.013x'),
     (results.Kind.SPEED, 1.564, '1.56x'),
     (results.Kind.SPEED, 123.4, '123x'),
+    (results.Kind.SPEED, 0.00667, '0.00667x'),
     (results.Kind.SHARE, 0.664, '66%'),
   )
   def test_ratio(self, kind, value, text):
