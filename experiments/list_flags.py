@@ -5,6 +5,8 @@ from typing import Any
 
 from absl import flags
 
+_LONGEST_RANGE = 10_000
+
 
 def numbers(
   flag: flags.FlagHolder[list[str]], kind: Callable[[str], Any]
@@ -44,6 +46,8 @@ def spaced(
     try:
       if len(ends) == 3:
         first, last, count = float(ends[0]), float(ends[1]), int(ends[2])
+        if count > _LONGEST_RANGE:
+          raise OverflowError
         gap = (last - first) / max(count - 1, 1)
         steps = [first + i * gap for i in range(count)]
         found += [kind(round(x, 0 if kind is int else 6)) for x in steps]
@@ -51,7 +55,8 @@ def spaced(
         found.append(kind(text))
     except (ValueError, OverflowError):
       raise ValueError(
-        f'--{flag.name} has {text!r}; give numbers, or first:last:count'
+        f'--{flag.name} has {text!r}; give numbers, or first:last:count, a '
+        f'count of {_LONGEST_RANGE} at most'
       ) from None
   if not found or len(set(found)) < len(found):
     raise ValueError(

@@ -86,10 +86,13 @@ def check_foreign(out: pathlib.Path, names: Collection[str]) -> set[str]:
 
 
 def shown(path: pathlib.Path) -> str:
-  """Writes a path as one would type it here.
+  """Writes a path as one would type it here, in one line of text.
 
   Args:
     path: of a file; from the working directory if it lies below.
   """
   relative = os.path.relpath(path)
-  return os.path.abspath(path) if relative.startswith(os.pardir) else relative
+  text = os.path.abspath(path) if relative.startswith(os.pardir) else relative
+  # A terminal would obey control characters, and bytes that are no text cannot
+  # be printed.
+  return ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

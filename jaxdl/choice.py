@@ -6,6 +6,8 @@ import math
 from typing import NamedTuple, TypeVar
 
 _Value = TypeVar('_Value')
+# Of float32: what is beyond is infinite, and what is below counts as 0.
+_LARGEST, _SMALLEST = 2.0**128 - 2.0**104, 2.0**-126
 
 
 class Choice(NamedTuple):
@@ -53,7 +55,8 @@ def parse(kind: str, text: str, defaults: Mapping[str, float | None]) -> Choice:
     The choice, with all of its numbers.
 
   Raises:
-    ValueError: too many numbers, too few, or one that is not a finite number.
+    ValueError: too many numbers, too few, or one that is not a finite number
+      of float32.
   """
   name, *given = text.split(':')
   form = ':'.join([name, *(n.upper() for n in defaults)])
@@ -81,5 +84,10 @@ def _number(kind: str, text: str, given: str, form: str) -> float:
   if not math.isfinite(value):
     raise ValueError(
       f'{kind} {text!r}: {given!r} is not a finite number; write {form}'
+    )
+  if value and not _SMALLEST <= abs(value) <= _LARGEST:
+    raise ValueError(
+      f'{kind} {text!r}: {given!r} is {"0" if abs(value) < 1 else "infinite"} '
+      f'in float32; write {form} with another number'
     )
   return value

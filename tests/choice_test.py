@@ -2,7 +2,10 @@
 
 from absl.testing import absltest
 from absl.testing import parameterized
+import hypothesis
+from hypothesis import strategies
 from jaxdl import choice
+import numpy as np
 
 _TABLE = {'first': 1, 'second': 2}
 
@@ -42,6 +45,9 @@ class ParseTest(parameterized.TestCase):
     ('norm', {'threshold': None}, 'norm:THRESHOLD, as in norm:1.0'),
     ('norm:x', {'threshold': None}, "'x' is not a finite number"),
     ('norm:nan', {'threshold': None}, "'nan' is not a finite number"),
+    ('norm:1e400', {'threshold': None}, "'1e400' is not a finite number"),
+    ('norm:-1e39', {'threshold': None}, "'-1e39' is infinite in float32"),
+    ('norm:1e-39', {'threshold': None}, "'1e-39' is 0 in float32; write norm:"),
     ('norm:', {'threshold': None}, "'' is not a finite number"),
     ('relu:1', {}, 'relu takes no number'),
     ('elu:1:2', {'alpha': 1.0}, 'too many numbers; write elu:ALPHA'),
@@ -49,6 +55,28 @@ class ParseTest(parameterized.TestCase):
   def test_says_what_is_wrong(self, text, defaults, message):
     with self.assertRaisesRegex(ValueError, message):
       choice.parse('clip', text, defaults)
+
+  @hypothesis.given(
+    strategies.text()
+    | strategies.lists(
+      strategies.sampled_from(
+        ['elu', '', '1', '-1e39', '1e-39', 'nan', '٣', '1_0', '\n']
+      )
+      | strategies.floats().map(str)
+    ).map(':'.join)
+  )
+  def test_any_text_is_finite_in_float32_or_refused(self, text):
+    try:
+      parsed = choice.parse('clip', text, {'low': None, 'high': 1.0})
+    except ValueError as error:
+      self.assertIn(repr(text), str(error))
+    else:
+      with np.errstate(over='raise'):
+        given = list(parsed.numbers.values())
+        numbers = np.array(given, np.float32)
+      self.assertEqual(list(parsed.numbers), ['low', 'high'])
+      self.assertTrue(np.all(np.isfinite(numbers)))
+      self.assertEqual(np.count_nonzero(numbers), sum(map(bool, given)))
 
 
 if __name__ == '__main__':

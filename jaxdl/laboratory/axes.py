@@ -36,6 +36,7 @@ SCALED_INITS = {
 
 _SIZES = ('depth', 'width')
 _LARGEST = 1_000_000  # Depth, width or batch; beyond it sizes overflow.
+_LARGEST_FLOAT = 2.0**128 - 2.0**104  # Of float32.
 
 # Every axis of a cell, with the value it has where it is not given; in a model
 # with sizes of its own `complete` fills these in. A cell has `weight_std` only
@@ -181,9 +182,10 @@ def _check_numbers(cell: sweep.Cell) -> None:
       )
   for name in ('learning_rate', 'weight_decay', 'bias_std', 'weight_std'):
     value = cell.get(name, 0.0)
-    if isinstance(value, str) or not math.isfinite(value) or value < 0:
+    if isinstance(value, str) or not 0 <= value <= _LARGEST_FLOAT:
       raise ValueError(
-        f'{name} is {value!r}; it must be a finite number of at least 0'
+        f'{name} is {value!r}; it must be a finite number of at least 0, also '
+        'in float32'
       )
 
 

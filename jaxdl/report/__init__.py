@@ -78,12 +78,13 @@ def write_text(path: pathlib.Path, content: str) -> pathlib.Path:
 
   Args:
     path: the file to be.
-    content: what it will hold.
+    content: what it will hold; what of a file's name is no text, as bytes.
 
   Returns:
     `path`.
   """
-  save = lambda temporary: temporary.write_text(content, encoding='utf-8')
+  encoded = content.encode('utf-8', 'backslashreplace')
+  save = lambda temporary: temporary.write_bytes(encoded)
   return replace(path, save)
 
 

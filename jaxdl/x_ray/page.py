@@ -108,7 +108,9 @@ def save(document: str, path: str | os.PathLike[str]) -> None:
     OSError: if it can't be written, in one line.
   """
   try:
-    pathlib.Path(path).write_text(document, encoding='utf-8')
+    # A path in a traceback may hold bytes that are no text.
+    encoded = document.encode('utf-8', 'backslashreplace')
+    pathlib.Path(path).write_bytes(encoded)
   except OSError as error:
     raise OSError(
       f"the page can't be written to {os.fspath(path)!r}: {error.strerror}; "

@@ -33,6 +33,7 @@ class SpacedTest(parameterized.TestCase):
     ('1:2', "--width has '1:2'"),
     ('1:2:3:4', "--width has '1:2:3:4'"),
     ('1:2:2.5', "--width has '1:2:2.5'"),
+    ('1:2:1000000000', "has '1:2:1000000000'; .* a count of 10000 at most"),
     ('1:inf:3', "--width has '1:inf:3'"),
     ('1,1', 'has 2 numbers, 1 of them different'),
     ('1:2:0', 'has 0 numbers'),

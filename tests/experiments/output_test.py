@@ -39,6 +39,10 @@ class ShownTest(absltest.TestCase):
       os.fspath(elsewhere),
     )
 
+  def test_is_one_line_of_text_whatever_the_name(self):
+    name = os.fsdecode(b'a\n\x1b[31m\xff \xc3\xa9')
+    self.assertEqual(output.shown(pathlib.Path(name)), r'a\n\x1b[31m\udcff é')
+
 
 class CheckForeignTest(absltest.TestCase):
   def setUp(self):

@@ -4,12 +4,15 @@ import math
 
 from absl.testing import absltest
 from absl.testing import parameterized
+import hypothesis
+from hypothesis import strategies
 from jaxdl import activations
 from jaxdl import laboratory
 from jaxdl import training
 from jaxdl.laboratory import axes
 from jaxdl.models import stack
 from jaxdl.models import zoo
+import numpy as np
 
 
 def _cell(**axes):
@@ -84,12 +87,41 @@ class SplitTest(parameterized.TestCase):
     ('width', 2.5, 'integer'),
     ('learning_rate', float('nan'), 'finite'),
     ('weight_decay', -0.1, 'at least 0'),
+    ('weight_decay', 1e39, 'also in float32'),
+    ('activation', 'leaky_relu:1e39', "'1e39' is infinite in float32"),
+    ('shortcut', 'identity:1e300', "'1e300' is infinite in float32"),
+    ('clip', 'norm:1e-320', "'1e-320' is 0 in float32"),
   )
   def test_says_what_is_wrong_in_one_line(self, axis, value, message):
     with self.assertRaises(ValueError) as caught:
       laboratory.split(_cell(**{axis: value}))
     self.assertIn(message, str(caught.exception))
     self.assertNotIn('\n', str(caught.exception))
+
+  @hypothesis.given(
+    axis=strategies.sampled_from(sorted({*laboratory.DEFAULTS} - {'seed'})),
+    value=strategies.text()
+    | strategies.integers()
+    | strategies.floats()
+    | strategies.builds(
+      '{}{}'.format,
+      strategies.sampled_from(
+        ['relu', 'rrelu', 'adam', 'norm', 'crop', 'none']
+      ),
+      strategies.sampled_from(
+        ['', ':', ':::', ':nan', ':0:1', ':1e39', '+', '++']
+      ),
+    ),
+  )
+  def test_any_value_is_possible_or_refused_in_one_line(self, axis, value):
+    try:
+      static, dynamic = laboratory.split(_cell(**{axis: value}))
+    except ValueError as error:
+      self.assertLen(str(error).splitlines(), 1)
+    else:
+      self.assertIsInstance(hash(static), int)
+      infinite = [k for k, v in dynamic.items() if not np.isfinite(v)]
+      self.assertIn(infinite, ([], ['clip.threshold']))
 
   @parameterized.parameters('normal', 'orthogonal', 'delta_orthogonal')
   def test_explicit_scale_of_the_weights(self, init):

@@ -1,6 +1,7 @@
 """Tests for what `report` writes and prints."""
 
 import io
+import os
 import pathlib
 import tempfile
 
@@ -48,6 +49,13 @@ class WriteTest(absltest.TestCase):
         report.replace(path, fail)
       self.assertEqual(list(pathlib.Path(folder).iterdir()), [path])
       self.assertEqual(path.read_text(encoding='utf-8'), 'old')
+
+
+  def test_what_of_a_name_is_no_text_is_written_as_its_bytes(self):
+    with tempfile.TemporaryDirectory() as folder:
+      path = pathlib.Path(folder) / 'page.html'
+      report.write_text(path, os.fsdecode(b'\xff \xc3\xa9\n'))
+      self.assertEqual(path.read_bytes(), b'\\udcff \xc3\xa9\n')
 
 
 class PrintTest(absltest.TestCase):
