@@ -84,15 +84,51 @@ make_venv() {
     die "$found could not make a virtual environment in $venv"
 }
 
+# Prints some Python, which may lack what the project needs.
+any_python() {
+  if "$python" -V >/dev/null 2>&1; then echo "$python"; else find_python; fi
+}
+
+# Waits until no other run.sh sets this checkout up.
+#
+# The lock is the kernel's, on the folder, as long as descriptor 9 is open: it
+# is free again however this ends.
+lock() {
+  local found
+  found=$(any_python)
+  exec 9< "$root"
+  "$found" -c '
+import fcntl, sys
+try:
+  fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+  print("Another run.sh is setting up .venv; waiting for it.", file=sys.stderr)
+  fcntl.flock(9, fcntl.LOCK_EX)
+except OSError:
+  pass  # Not every file system has locks.
+'
+}
+
+# Whether .venv was set up with an extra, for what it depends on now.
+is_set_up() {
+  local stamp=$venv/.jaxdl-set-up-$1
+  [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(fingerprint 2>&1)" ]
+}
+
 # Sets up .venv with an extra (`run` for none), unless that is done already.
+set_up() {
+  if is_set_up "$1"; then return; fi
+  lock
+  if ! is_set_up "$1"; then install "$1"; fi  # Or another has, meanwhile.
+  exec 9<&-
+}
+
+# Installs the project and its requirements into .venv.
 #
 # The stamp is written last. A set-up that was killed leaves its mark behind,
 # and the next one starts from an empty environment.
-set_up() {
-  local stamp=$venv/.jaxdl-set-up-$1 extras seconds=$SECONDS
-  if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(fingerprint 2>&1)" ]; then
-    return
-  fi
+install() {
+  local extras seconds=$SECONDS
   if [ -e "$progress" ]; then
     say "The last set-up broke off; starting it over."
     make_venv
@@ -104,12 +140,16 @@ set_up() {
   if [ "$1" != run ]; then extras=${extras:+$extras,}$1; fi
   say "Setting up .venv with $("$python" -V)${extras:+ and extras $extras};" \
     "the first time takes a minute or two."
+  # pip ends as if it had failed where it is interrupted.
+  trap 'say "Interrupted; the next start sets up anew."; exit 130' INT
   "$python" -m pip install --disable-pip-version-check --progress-bar off \
     --constraint "$root/constraints.txt" \
     --editable "$root${extras:+[$extras]}" | show_progress ||
-    { rm -f "$progress"; die "pip could not install jaxdl; see above"; }
+    { rm -f "$progress"; die "pip could not install jaxdl; see above. It needs" \
+      "room on the disk, and a connection to PyPI or the index it is set to"; }
+  trap - INT
   fingerprint > "$venv/.jaxdl-set-up-run"
-  if [ "$1" != run ]; then fingerprint > "$stamp"; fi
+  if [ "$1" != run ]; then fingerprint > "$venv/.jaxdl-set-up-$1"; fi
   rm "$progress"
   say "Set up in $((SECONDS - seconds)) s."
 }
@@ -128,8 +168,8 @@ run_experiment() {
 # Lists the experiments, or says that there is none of this name: for both a
 # Python without the project's requirements is enough.
 list_experiments() {
-  local found=$python
-  "$python" -V >/dev/null 2>&1 || found=$(find_python)
+  local found
+  found=$(any_python)
   cd "$root"
   exec "$found" -m experiments "$@"
 }

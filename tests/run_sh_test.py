@@ -4,10 +4,14 @@ The stand-in makes virtual environments that hold itself, so a set-up takes
 milliseconds and what pip was asked for can be read afterwards.
 """
 
+import os
 import pathlib
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
+import unittest
 
 from absl.testing import absltest
 from absl.testing import parameterized
@@ -23,10 +27,18 @@ case "$*" in
     rm -rf "$4"; mkdir -p "$4/bin"; cp "$0" "$4/bin/python" ;;
   '-m pip install'*)
     if [ -n "$PIP_KILLED" ]; then kill -9 $PPID; fi
+    if [ -n "$PIP_INTERRUPTED" ]; then trap '' INT; kill -INT 0; exit 1; fi
+    if [ -n "$PIP_WAITS" ]; then read -r _ < "$PIP_WAITS"; fi
     if [ -n "$PIP_FAILS" ]; then
       echo "ERROR: No matching distribution found" >&2; exit 1
-    fi ;;
-  -V) echo "Python ${VERSION:-3.13.9}" ;;
+    fi
+    : > "$CALLS.installed" ;;
+  *flock*) if [ -n "$REAL_PYTHON" ]; then exec "$REAL_PYTHON" "$@"; fi ;;
+  -V)
+    if [ -n "$STAMP_KILLED" ] && [ -e "$CALLS.installed" ]; then
+      kill -9 $PPID
+    fi
+    echo "Python ${VERSION:-3.13.9}" ;;
   *' -m experiments.'*) pwd ;;
 esac
 """
@@ -65,16 +77,23 @@ class RunShTest(parameterized.TestCase):
     python.write_text(_PYTHON)
     python.chmod(0o755)
 
-  def _run(self, *arguments, cwd=None, **environment):
-    self.calls.write_text('')
-    return subprocess.run(
+  def _start(self, *arguments, **environment):
+    return subprocess.Popen(
       ['bash', str(self.checkout / 'run.sh'), *arguments],
-      cwd=cwd or self.folder,
+      cwd=self.folder,
       env={'PATH': str(self.bin), 'CALLS': str(self.calls), **environment},
       stdin=subprocess.DEVNULL,
-      capture_output=True,
+      stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE,
       text=True,
+      start_new_session=True,  # Which a test may interrupt, as Ctrl-C does.
     )
+
+  def _run(self, *arguments, **environment):
+    self.calls.write_text('')
+    process = self._start(*arguments, **environment)
+    outputs = process.communicate()
+    return subprocess.CompletedProcess((), process.returncode, *outputs)
 
   def _calls(self, containing):
     lines = self.calls.read_text().splitlines()
@@ -158,15 +177,57 @@ class RunShTest(parameterized.TestCase):
     self._run('test')
     self.assertLen(self._calls(f'--editable {self.checkout}[cuda,dev]'), 1)
 
-  def test_killed_set_up_is_started_over(self):
-    killed = self._run(PIP_KILLED='1')
-    self.assertNotEqual(killed.returncode, 0)
+  def _assert_is_started_over(self):
     self.assertEmpty(self._calls('experiments.'))
     done = self._run()
     self.assertEqual(done.returncode, 0)
     self.assertIn('broke off', done.stderr)
     self.assertLen(self._calls('-m venv'), 1)
     self.assertEmpty(self._run().stderr)
+
+  @parameterized.parameters('PIP_KILLED', 'STAMP_KILLED')
+  def test_killed_set_up_is_started_over(self, moment):
+    killed = self._run(**{moment: '1'})
+    self.assertEqual(killed.returncode, -signal.SIGKILL)
+    self._assert_is_started_over()
+
+  def test_interrupted_set_up_is_started_over(self):
+    interrupted = self._run(PIP_INTERRUPTED='1')
+    self.assertEqual(interrupted.returncode, 130)
+    self.assertEndsWith(
+      interrupted.stderr, 'Interrupted; the next start sets up anew.\n'
+    )
+    self._assert_is_started_over()
+
+  @unittest.skipUnless(os.path.exists('/dev/full'), 'There is no /dev/full.')
+  def test_set_up_that_found_the_disk_full_is_started_over(self):
+    (self.checkout / '.venv' / 'bin').mkdir(parents=True)
+    shutil.copy(self.bin / 'python3.13', self.checkout / '.venv/bin/python')
+    (self.checkout / '.venv/.jaxdl-set-up-run').symlink_to('/dev/full')
+    full = self._run()
+    self.assertEqual(full.returncode, 1)
+    self.assertIn('No space left on device', full.stderr)
+    self._assert_is_started_over()
+
+  def test_of_two_starts_one_sets_up_and_the_other_waits(self):
+    self.calls.write_text('')
+    pipe = self.folder / 'pipe'
+    os.mkfifo(pipe)
+    options = {'REAL_PYTHON': sys.executable, 'PIP_WAITS': str(pipe)}
+    first = self._start(**options)
+    self.assertStartsWith(first.stderr.readline(), 'Setting up .venv')
+    second = self._start('other', **options)
+    self.assertEqual(
+      second.stderr.readline(),
+      'Another run.sh is setting up .venv; waiting for it.\n',
+    )
+    pipe.write_text('go on\n')
+    for process in (first, second):
+      _, errors = process.communicate()
+      self.assertEqual(process.returncode, 0, errors)
+    self.assertEmpty(errors)
+    for once in ('-m venv', '-m pip install', 'gradient_flow', '.other'):
+      self.assertLen(self._calls(once), 1)
 
   def test_half_made_environment_is_made_anew(self):
     (self.checkout / '.venv' / 'bin').mkdir(parents=True)
@@ -194,6 +255,7 @@ class RunShTest(parameterized.TestCase):
     self.assertEqual(failed.returncode, 1)
     self.assertIn('ERROR: No matching distribution found', failed.stderr)
     self.assertIn('run.sh: pip could not install', failed.stderr)
+    self.assertIn('room on the disk, and a connection to PyPI', failed.stderr)
     self.assertEmpty(self._calls('experiments.'))
     self._run()
     self.assertEmpty(self._calls('-m venv'))
