@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from experiments import stopping
 from jaxdl import diagnosis
 from jaxdl import sweep
-from jaxdl.sweep import store
+from jaxdl.sweep import saved_states
 import numpy as np
 import rich.console
 import rich.live
@@ -71,45 +71,39 @@ class Watch:
     self._num_classes = num_classes
     self._display = display
     self._begin: float | None = None
-    self._done: dict[int, int] = {  # Steps, by program.
-      program.number: plan.num_steps
-      for program in plan.programs
-      if resumed and store.is_finished(resumed, program)
-    }
+    # Steps of each cell; programs go on from where they were saved.
+    self._done = np.zeros(len(plan.cells), int)
+    if resumed:
+      self._done[:] = saved_states.steps(resumed, len(plan.cells))
     # Steps of cells that were done when the clock began.
-    self._first = self._steps_done()
-    self._verdicts: dict[int, list[str]] = {}
+    self._first = int(self._done.sum())
+    self._verdicts: dict[int, list[str]] = {}  # By the first cell.
 
   def __call__(self, event: sweep.Event) -> None:
     """Takes note of a recorded chunk."""
-    number = event.program.number
-    chunk = next(iter(event.metrics.values())).shape[1]
+    first = event.program.first_cell
+    self._done[first : first + len(event.cells)] = event.steps_done
     now = time.monotonic()
     if self._begin is None:
-      self._begin = now
-      self._first += event.steps_done * len(event.cells)
-    elif number not in self._done:
-      self._first += (event.steps_done - chunk) * len(event.cells)
-    self._done[number] = event.steps_done
-    self._verdicts[number] = _verdicts(event, self._num_classes)
+      self._begin, self._first = now, int(self._done.sum())
+    self._verdicts[first] = _verdicts(event, self._num_classes)
     self._display.show(self._status(now - self._begin))
 
   def _status(self, seconds: float) -> _Status:
     plan = self._plan
-    steps_done = self._steps_done()
+    steps_done = int(self._done.sum())
     counted = steps_done - self._first
     return _Status(
-      programs_done=sum(d == plan.num_steps for d in self._done.values()),
+      programs_done=sum(
+        self._done[p.first_cell :][: len(p.cells)].min() == plan.num_steps
+        for p in plan.programs
+      ),
       programs=len(plan.programs),
       steps_done=steps_done,
       steps=plan.num_steps * len(plan.cells),
       rate=counted / seconds if seconds else 0.0,
       verdicts=Counter(v for vs in self._verdicts.values() for v in vs),
     )
-
-  def _steps_done(self) -> int:
-    programs = self._plan.programs
-    return sum(len(programs[n].cells) * d for n, d in self._done.items())
 
 
 class Lines:

@@ -2,7 +2,7 @@
 
     out/plan.json                        what is being run
     out/record.zarr/                     the record, zarr format 2
-    out/checkpoints/program-000.msgpack  the train states of a program
+    out/checkpoints/                     the train states: `saved_states.py`
 
 The record takes its name when the rest is in place: without it, nothing was
 begun.
@@ -225,6 +225,6 @@ def remove(out: pathlib.Path) -> None:
     (out / RECORD).rename(partial)  # Killed here, it is not taken for whole.
     shutil.rmtree(partial)
   for suffix in ('msgpack', 'partial'):
-    for path in (out / CHECKPOINTS).glob(f'program-[0-9]*.{suffix}'):
+    for path in (out / CHECKPOINTS).glob(f'cells-[0-9]*.{suffix}'):
       path.unlink()
   (out / PLAN).unlink(missing_ok=True)

@@ -1,30 +1,32 @@
 """Running a plan: compile ahead, train in chunks, record, checkpoint."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 import contextlib
 import pathlib
 import time
 import types
 from typing import Any, NamedTuple
 
-from jaxdl.sweep import claim
 from jaxdl.sweep import compilation
 from jaxdl.sweep import experiment as experiment_lib
+from jaxdl.sweep import folder as folder_lib
+from jaxdl.sweep import following
 from jaxdl.sweep import lanes
-from jaxdl.sweep import lock as lock_lib
 from jaxdl.sweep import memory
+from jaxdl.sweep import parts
 from jaxdl.sweep import planning
+from jaxdl.sweep import processes
 from jaxdl.sweep import program as program_lib
-from jaxdl.sweep import store as store_lib
+from jaxdl.sweep import saved_states
 from jaxdl.sweep import writing
 import numpy as np
 
 
 class Outcome(NamedTuple):
-  """How a run went."""
+  """How a run went, in this process."""
 
-  finished: bool  # False if it was stopped; it can be resumed.
-  steps: int  # Training steps run now, over all programs.
+  finished: bool  # False if any process was stopped; it can be resumed.
+  steps: int  # Training steps run now, over the programs of this process.
   seconds: float  # From the first trace to the last write.
   trace_seconds: float
   wait_seconds: float  # That programs waited for their compilation, summed.
@@ -48,6 +50,9 @@ def run(
 ) -> Outcome:
   """Trains every cell of a plan and records it.
 
+  Where `jax.distributed` joins several processes, each calls this alike, with
+  an `out` that all of them see; it returns when all have ended.
+
   Args:
     plan: the plan.
     build: maps the static part of a cell to its experiment.
@@ -60,9 +65,10 @@ def run(
     attributes: attributes of the record.
     resume: whether to go on with the sweep in `out`, if there is one.
     overwrite: whether to replace the sweep in `out`, if there is one.
-    progress: called in this thread with an `Event` for each recorded chunk.
-    stop: called between chunks, by one thread at a time; once true, the states
-      are saved and the run ends.
+    progress: called in this thread with an `Event` for each recorded chunk; in
+      process 0 also for those of other processes.
+    stop: called between chunks, by one thread at a time; once true, in any
+      process, the states are saved and the run ends.
     compile_threads: threads that compile; None takes one a core, at most 4.
 
   Returns:
@@ -72,72 +78,115 @@ def run(
     ValueError: `out` cannot take this sweep, another process is writing to it,
       or a program does not fit the memory; nothing was written.
     StorageError: the disk is full; the sweep can be resumed.
+    ProcessLostError: another process failed or is gone; the sweep can be
+      resumed, by any number of processes.
   """
   begin = time.monotonic()
-  with (
-    lock_lib.Lock(out) as lock,
-    contextlib.closing(
-      compilation.Compiler(compile_threads, plan.num_lanes)
-    ) as compiler,
-  ):
-    resuming = claim.claim(
-      out, plan, settings, resume=resume, overwrite=overwrite
+  with contextlib.ExitStack() as stack:
+    group = stack.enter_context(processes.Processes())
+    folder = folder_lib.Folder(group, out, plan, settings, attributes)
+    stack.enter_context(folder)
+    unit = folder.claim(resume=resume, overwrite=overwrite)
+    work = _work(plan, group.index, out, unit)
+    compiler = compilation.Compiler(compile_threads, work.own.num_lanes)
+    stack.enter_context(contextlib.closing(compiler))
+    shapes = _trace(work, build, data, indices, compiler)
+    traced = time.monotonic()
+    store = folder.open(shapes.values(), is_there=unit > 0)
+    should_stop = lambda: group.should_stop(stop is not None and stop())
+    sweep = lanes.Lanes(
+      work.own, data, indices, store, compiler, shapes, should_stop
     )
-    pending = _unfinished(plan, out) if resuming else plan.programs
-    shapes = _trace(pending, plan, build, data, indices, compiler)
-    traced_at = time.monotonic()
-    _check_memory(plan, pending, shapes, data, compiler)
-    lock.take()
-    if not resuming:
-      store_lib.create(out, plan, shapes.values(), settings, attributes)
-    store = store_lib.reopen(out)
-    sweep = lanes.Lanes(plan, data, indices, store, compiler, shapes, stop)
-    sweep.run(pending, progress)
+    finished = _train(group, plan, work, sweep, progress)
+  return _outcome(finished, sweep, begin, traced)
+
+
+def _outcome(finished, sweep, begin, traced) -> Outcome:
   return Outcome(
-    finished=sweep.finished,
+    finished=finished,
     steps=sweep.steps,
     seconds=time.monotonic() - begin,
-    trace_seconds=traced_at - begin,
+    trace_seconds=traced - begin,
     wait_seconds=sweep.wait_seconds,
     write_seconds=sweep.writer.seconds,
   )
 
 
-def _unfinished(plan, out):
-  """Returns the programs that are not trained to their last step."""
-  return [p for p in plan.programs if not store_lib.is_finished(out, p)]
+class _Work(NamedTuple):
+  """What a process has to do.
+
+  Attributes:
+    own: the plan, with the programs, or parts of programs, of this process.
+    pending: those of them that are left to train.
+    unit: how many cells a file of the record holds.
+  """
+
+  own: planning.Plan
+  pending: Sequence[planning.Program]
+  unit: int
 
 
-def _trace(programs, plan, build, data, indices, compiler):
+def _work(plan, process, out, unit) -> _Work:
+  """Returns what a process has to do; `unit` is 0 where nothing was begun."""
+  unit, is_there = unit or parts.unit(plan), bool(unit)
+  programs = tuple(parts.of_process(plan, process, unit))
+  own = plan._replace(programs=programs)
+  if not is_there:
+    return _Work(own, programs, unit)
+  saved = saved_states.steps(out, len(plan.cells))
+  return _Work(own, parts.pending(programs, saved, plan.num_steps), unit)
+
+
+def _train(group, plan, work, sweep, progress) -> bool:
+  """Trains the part of this process; returns whether all have finished."""
+  progress = progress or (lambda event: None)
+  others = [
+    program
+    for process in parts.processes(plan)
+    for program in parts.of_process(plan, process, work.unit)
+    if group.leads and process != group.index
+  ]
+  follower = following.Follower(plan, others, sweep.store, progress)
+  sweep.run(work.pending, progress, follower.look)
+  endings = group.agree('ended', str(sweep.finished), follower.look)
+  follower.look_now()
+  return all(ending == str(True) for ending in endings)
+
+
+def _trace(work, build, data, indices, compiler):
   """Traces programs, hands them to the compiler, and returns their shapes.
 
+  Parts of programs bear their first cell as a name.
   A program that cannot fit is refused before anything is compiled for it.
   """
-  shapes = {}
-  for program in programs:
+  plan, shapes = work.own, {}
+  for program in work.pending:
     batch_size = np.shape(indices(program.cells[0], 0, 1))[1]
-    traced, shapes[program.number] = program_lib.trace(
+    traced, shapes[program.first_cell] = program_lib.trace(
       build(program.static), program, plan, data, batch_size
     )
-    need = memory.predict_memory(program, shapes[program.number], data)
+    need = memory.predict_memory(program, shapes[program.first_cell], data)
     memory.check_memory(plan, program, need)
-    compiler.add(program.number, traced)
+    compiler.add(program.first_cell, traced)
+  _check_memory(work, shapes, data, compiler)
   return shapes
 
 
-def _check_memory(plan, pending, shapes, data, compiler):
+def _check_memory(work, shapes, data, compiler):
   """Raises a ValueError if the largest program does not fit by XLA's analysis.
 
   The shapes alone have admitted all of them.
   """
-  if not pending:
+  if not work.pending:
     return
   largest = max(
-    pending,
+    work.pending,
     key=lambda program: memory.predict_memory(
-      program, shapes[program.number], data
+      program, shapes[program.first_cell], data
     ),
   )
-  compiled = compiler.start(largest.number).chunk.result()
-  need = memory.predict_memory(largest, shapes[largest.number], data, compiled)
-  memory.check_memory(plan, largest, need)
+  compiled = compiler.start(largest.first_cell).chunk.result()
+  need = memory.predict_memory(
+    largest, shapes[largest.first_cell], data, compiled
+  )
+  memory.check_memory(work.own, largest, need)

@@ -14,6 +14,7 @@ from jaxdl.sweep import experiment as experiment_lib
 from jaxdl.sweep import grid
 from jaxdl.sweep import planning
 from jaxdl.sweep import program as program_lib
+from jaxdl.sweep import saved_states
 from jaxdl.sweep import store as store_lib
 from jaxdl.sweep import writing
 import numpy as np
@@ -23,6 +24,8 @@ Indices = Callable[[grid.Cell, int, int], np.ndarray]
 
 # Of the time of a program, at most this share goes into its checkpoints.
 _CHECKPOINT_SHARE = 0.02
+
+_SECONDS_BETWEEN_CALLS = 1.0
 
 
 class _Inputs(NamedTuple):
@@ -37,6 +40,7 @@ class Lanes:
   """Runs programs on the lanes of a plan, and records them.
 
   Attributes:
+    store: where they are recorded.
     finished: whether all programs were trained to their last step.
     steps: training steps run, over all programs.
     wait_seconds: seconds that programs waited for their compilation, summed.
@@ -51,12 +55,12 @@ class Lanes:
     store: store_lib.Store,
     compiler: compilation.Compiler,
     shapes: dict[int, program_lib.Shapes],
-    stop: Callable[[], bool] | None = None,
+    stop: Callable[[], bool],
   ):
     self._plan = plan
     self._data = data
     self._indices = indices
-    self._store = store
+    self.store = store
     self._compiler = compiler
     self._shapes = shapes
     self._stop = stop
@@ -73,15 +77,16 @@ class Lanes:
   def run(
     self,
     programs: Sequence[planning.Program],
-    progress: Callable[[writing.Event], None] | None = None,
+    progress: Callable[[writing.Event], None],
+    waiting: Callable[[], None],
   ) -> None:
     """Runs programs; whatever happens, all threads have ended on return.
 
     Args:
       programs: those to run.
       progress: called in this thread with each event.
+      waiting: called in this thread now and then.
     """
-    progress = progress or (lambda event: None)
     by_lane: dict[int, list[planning.Program]] = {}
     for program in programs:
       by_lane.setdefault(program.lane, []).append(program)
@@ -91,7 +96,7 @@ class Lanes:
       for future in running:
         future.add_done_callback(self._lane_ended)
       for _ in running:
-        while (event := self._events.get()) is not None:
+        while (event := self._next_event(waiting)) is not None:
           progress(event)
     except BaseException:
       self._stopping.set()
@@ -105,6 +110,15 @@ class Lanes:
       if (event := self._events.get()) is not None:
         progress(event)
     self.finished = not self._stopping.is_set()
+
+  def _next_event(self, waiting: Callable[[], None]) -> writing.Event | None:
+    """Waits for an event; None if a lane has ended."""
+    while True:
+      waiting()
+      try:
+        return self._events.get(timeout=_SECONDS_BETWEEN_CALLS)
+      except queue.Empty:
+        continue
 
   def _lane_ended(self, future: futures.Future) -> None:
     if future.exception() is not None:
@@ -124,13 +138,13 @@ class Lanes:
 
   def _should_stop(self) -> bool:
     with self._lock:
-      if self._stop is not None and self._stop():
+      if self._stop():
         self._stopping.set()
     return self._stopping.is_set()
 
   def _run_program(self, program, inputs, mesh) -> None:
     """Trains the cells of one program, from its checkpoint if there is one."""
-    init, chunk, finish = self._take(program.number)
+    init, chunk, finish = self._take(program.first_cell)
     step, states = self._first_states(program, inputs, init, mesh)
     keeper = _Keeper(program, self.writer, step)
     indices = self._batches(program, step)
@@ -173,12 +187,10 @@ class Lanes:
 
   def _first_states(self, program, inputs, init, mesh) -> tuple[int, Any]:
     """Returns the step to begin with and its states."""
-    path = store_lib.checkpoint_path(self._store.out, program)
-    checkpoint = checkpoint_lib.read(path)
+    shapes, treedef = jax.tree.flatten(self._shapes[program.first_cell].states)
+    checkpoint = saved_states.read(self.store.out, program, shapes)
     if checkpoint is None:
       return 0, init(inputs.seeds, inputs.dynamic)
-    shapes, treedef = jax.tree.flatten(self._shapes[program.number].states)
-    checkpoint_lib.check(path, checkpoint, shapes)
     cells = np.minimum(np.arange(program.padded_cells), len(program.cells) - 1)
     leaves = [leaf[cells] for leaf in checkpoint.leaves]
     return checkpoint.step, jax.device_put(

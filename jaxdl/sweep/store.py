@@ -1,21 +1,23 @@
 """Writing a sweep: its record and its checkpoints.
 
-A program writes each chunk of steps into files of its own, first the metrics,
-then the checkpoint. A sweep killed at any moment goes on from its checkpoints
-and writes the later chunks again, with the same numbers.
+A program, or the part of it that a process trains, writes each chunk of steps
+into files of its own, first the metrics, then the checkpoint. A sweep killed at
+any moment goes on from its checkpoints and writes the later chunks again, with
+the same numbers.
 """
 
 from collections.abc import Iterable, Mapping
 import errno
 import json
-import math
 import pathlib
 from typing import Any, NamedTuple
 
 from jaxdl.sweep import checkpoint as checkpoint_lib
 from jaxdl.sweep import claim
+from jaxdl.sweep import parts
 from jaxdl.sweep import planning
 from jaxdl.sweep import program as program_lib
+from jaxdl.sweep import saved_states
 import numcodecs
 import numpy as np
 import zarr
@@ -29,8 +31,12 @@ class StorageError(OSError):
   """The disk took no more; what was written before is whole."""
 
 
+# The rank of each variable, its number of layers if it has them: name -> both.
+Variables = Mapping[str, tuple[int, int]]
+
+
 class Store(NamedTuple):
-  """An open sweep; `create` and `reopen` make one."""
+  """An open sweep; `create` and `open_store` make one."""
 
   out: pathlib.Path
   arrays: dict[str, zarr.Array]
@@ -39,7 +45,7 @@ class Store(NamedTuple):
 def create(
   out: str | pathlib.Path,
   plan: planning.Plan,
-  shapes: Iterable[program_lib.Shapes],
+  variables: Variables,
   settings: Mapping[str, Any],
   attributes: Mapping[str, Any],
 ) -> Store:
@@ -48,7 +54,7 @@ def create(
   Args:
     out: the directory of the sweep; made if it is missing.
     plan: the plan.
-    shapes: what each program records.
+    variables: what the programs record, as `join` returns it.
     settings: see `claim.fingerprint`.
     attributes: attributes of the record.
 
@@ -56,11 +62,10 @@ def create(
     The store.
 
   Raises:
-    ValueError: `out` cannot be written, or programs disagree on a metric.
+    ValueError: `out` cannot be written.
     StorageError: the disk is full.
   """
   out = pathlib.Path(out)
-  variables = _variables(plan, shapes)
   try:
     claim.remove(out)
     (out / claim.CHECKPOINTS).mkdir(parents=True, exist_ok=True)
@@ -77,10 +82,10 @@ def create(
     raise ValueError(
       f'cannot write to {out}: {error.strerror}; give another --out'
     ) from error
-  return reopen(out)
+  return open_store(out)
 
 
-def reopen(out: str | pathlib.Path) -> Store:
+def open_store(out: str | pathlib.Path) -> Store:
   """Opens a sweep to go on with it; call `claim.claim` first.
 
   Args:
@@ -90,11 +95,45 @@ def reopen(out: str | pathlib.Path) -> Store:
     The store.
   """
   out = pathlib.Path(out)
-  for partial in out.rglob('*.partial'):
-    if partial.is_file():
-      partial.unlink()
   group = zarr.open_group(out / claim.RECORD, mode='r+', zarr_format=2)
   return Store(out, dict(group.arrays()))
+
+
+def remove_partial_files(out: str | pathlib.Path) -> None:
+  """Removes what a killed process had begun to write; while nobody writes.
+
+  Args:
+    out: the directory of the sweep.
+  """
+  for partial in pathlib.Path(out).rglob('*.partial'):
+    if partial.is_file():
+      partial.unlink()
+
+
+def unit(store: Store) -> int:
+  """Returns how many cells a file of the record holds; see `parts.unit`."""
+  return store.arrays['steps_done'].chunks[0]
+
+
+def read_chunk(
+  store: Store, program: planning.Program, start: int, stop: int
+) -> dict[str, np.ndarray]:
+  """Reads the metrics of a chunk; see `write_chunk`.
+
+  Args:
+    store: the store.
+    program: the program.
+    start: the first step of the chunk.
+    stop: the end of its steps.
+
+  Returns:
+    Arrays `[cells, steps]` or `[cells, steps, layer]`.
+  """
+  return {
+    name: np.asarray(array[_cells(program), start:stop])
+    for name, array in store.arrays.items()
+    if array.ndim > 1
+  }
 
 
 def write_chunk(
@@ -164,31 +203,9 @@ def save(
     StorageError: the disk is full.
   """
   try:
-    checkpoint_lib.write(checkpoint_path(store.out, program), checkpoint)
+    saved_states.write(store.out, program, checkpoint)
   except OSError as error:
     raise _storage_error(store.out, error) from error
-
-
-def checkpoint_path(
-  out: str | pathlib.Path, program: planning.Program
-) -> pathlib.Path:
-  """Returns the file of a program's checkpoint."""
-  name = f'program-{program.number:03d}.msgpack'
-  return pathlib.Path(out) / claim.CHECKPOINTS / name
-
-
-def is_finished(out: str | pathlib.Path, program: planning.Program) -> bool:
-  """Returns whether a program is trained to its last step.
-
-  Args:
-    out: the directory of the sweep.
-    program: the program.
-
-  Raises:
-    ValueError: its checkpoint is damaged.
-  """
-  checkpoint = checkpoint_lib.read(checkpoint_path(out, program))
-  return checkpoint is not None and checkpoint.finished
 
 
 def _cells(program: planning.Program) -> slice:
@@ -205,30 +222,59 @@ def _storage_error(out: pathlib.Path, error: OSError) -> StorageError:
   )
 
 
-def _variables(
+def variables(
   plan: planning.Plan, shapes: Iterable[program_lib.Shapes]
 ) -> dict[str, tuple[int, int]]:
-  """Returns the rank and the number of layers of each variable."""
-  variables: dict[str, tuple[int, int]] = {}
+  """Returns the rank and the number of layers of each variable.
+
+  Args:
+    plan: the plan.
+    shapes: what each program records.
+
+  Raises:
+    ValueError: a metric bears another's name, or programs disagree on it.
+  """
   reserved = {*_RESERVED, *plan.cells[0]}
+  each = []
   for program_shapes in shapes:
     entries = {**program_shapes.metrics, **program_shapes.scores}
-    for name, shape in entries.items():
-      rank, layers = shape.ndim, (*shape.shape, 0, 0)[2]
-      old_rank, old_layers = variables.get(name, (rank, 0))
-      if name in reserved or old_rank != rank:
+    if clash := reserved & set(entries):
+      raise ValueError(
+        f'metric {min(clash)!r} bears the name of an axis or a dimension; '
+        'rename it'
+      )
+    each.append(
+      {name: (x.ndim, (*x.shape, 0, 0)[2]) for name, x in entries.items()}
+    )
+  return join(each)
+
+
+def join(each: Iterable[Variables]) -> dict[str, tuple[int, int]]:
+  """Joins the variables of several programs: those of most layers.
+
+  Args:
+    each: the rank and the number of layers of each variable.
+
+  Raises:
+    ValueError: programs disagree on the rank of a variable.
+  """
+  joined: dict[str, tuple[int, int]] = {}
+  for variables in each:
+    for name, (rank, layers) in variables.items():
+      old_rank, old_layers = joined.get(name, (rank, 0))
+      if old_rank != rank:
         raise ValueError(
-          f'metric {name!r} bears the name of an axis or a dimension, or has '
-          'different ranks in different programs; rename it'
+          f'metric {name!r} has different ranks in different programs; rename '
+          'one of them'
         )
-      variables[name] = (rank, max(old_layers, layers))
-  return variables
+      joined[name] = (rank, max(old_layers, layers))
+  return joined
 
 
 def _create_record(
   path: pathlib.Path,
   plan: planning.Plan,
-  variables: Mapping[str, tuple[int, int]],
+  variables: Variables,
   attributes: Mapping[str, Any],
 ) -> None:
   """Creates the record; every value is NaN, of every cell no step is done."""
@@ -237,9 +283,11 @@ def _create_record(
     name for name, values in claim.axes(plan).items() if len(values) > 1
   ]
   kind = plan.programs[0].devices[0].device_kind
+  several = len(parts.processes(plan))
   group.attrs.update(
     {
-      'devices': f'{plan.num_devices} {kind}',
+      'devices': f'{plan.num_devices} {kind}'
+      + (f' in {several} processes' if several > 1 else ''),
       **attributes,
       'format_version': claim.FORMAT_VERSION,
       'axes': json.dumps(varying),
@@ -257,8 +305,8 @@ def _create_record(
   layers = np.arange(1, num_layers + 1)
   _create(group, 'layer', layers.shape, np.int64, None, layers, ('layer',))
 
-  # Chunks end where programs end, so that each program has its own files.
-  share = math.gcd(*(len(program.cells) for program in plan.programs))
+  # Chunks end where parts of programs end, so that each has its own files.
+  share = parts.unit(plan)
   shape = (num_cells, plan.num_steps, num_layers)
   chunks = (share, plan.chunk_steps, num_layers)
   done = np.zeros(num_cells, np.int32)

@@ -11,7 +11,7 @@ from experiments import progress
 import jax
 from jaxdl import sweep
 from jaxdl.sweep import checkpoint
-from jaxdl.sweep import store
+from jaxdl.sweep import saved_states
 import rich.console
 
 from tests import synthetic_record
@@ -78,7 +78,11 @@ class WatchTest(absltest.TestCase):
     self.assertEqual(self.seen.statuses[-1].verdicts, {'healthy': 3})
 
   def test_rate_leaves_out_what_was_done_before_the_clock_began(self):
-    watch = self.watch()
+    out = pathlib.Path(self.create_tempdir().full_path)
+    (out / 'checkpoints').mkdir()
+    half = checkpoint.Checkpoint(2, False, ())
+    saved_states.write(out, _plan().programs[1], half)
+    watch = self.watch(out)
     watch(_event(0, 2))
     self.assertEqual(self.seen.statuses[-1].rate, 0)
     self.assertEqual(self.seen.statuses[-1].remaining, float('inf'))
@@ -89,9 +93,9 @@ class WatchTest(absltest.TestCase):
 
   def test_resumed_study_counts_its_finished_programs(self):
     out = pathlib.Path(self.create_tempdir().full_path)
-    path = store.checkpoint_path(out, _plan().programs[0])
-    path.parent.mkdir()
-    checkpoint.write(path, checkpoint.Checkpoint(_STEPS, True, ()))
+    (out / 'checkpoints').mkdir()
+    finished = checkpoint.Checkpoint(_STEPS, True, ())
+    saved_states.write(out, _plan().programs[0], finished)
     watch = self.watch(out)
     watch(_event(1, 4))
     last = self.seen.statuses[-1]

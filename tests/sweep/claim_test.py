@@ -48,7 +48,7 @@ class ClaimTest(parameterized.TestCase):
     (self.out / claim.RECORD).mkdir()
     (self.out / claim.RECORD / '.zattrs').write_text('{"cell_axes": "[]"}')
     (self.out / claim.CHECKPOINTS).mkdir()
-    (self.out / claim.CHECKPOINTS / 'program-000.msgpack').touch()
+    (self.out / claim.CHECKPOINTS / 'cells-0-4-step-2.msgpack').touch()
 
   def _claim(self, plan=None, settings=None, **options):
     plan = plan or linear_study.plan()
@@ -196,7 +196,7 @@ class ClaimTest(parameterized.TestCase):
     self._lay_sweep(linear_study.plan(), {})
     foreign = [
       'checkpoints/best.msgpack',
-      'checkpoints/program-notes.txt',
+      'checkpoints/cells-notes.txt',
       'notes.txt',
       'report.html',
     ]

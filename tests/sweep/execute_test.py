@@ -1,6 +1,7 @@
 """Tests for `execute.py`: whole sweeps, and what may disturb them."""
 
 import functools
+import itertools
 import pathlib
 import tempfile
 import threading
@@ -204,7 +205,8 @@ class DisturbanceTest(_SweepTest):
     self.assertFalse(self.out.exists())
 
   def test_damaged_checkpoint_is_said(self):
-    _sweep(self.out, _ONE)
+    answers = itertools.chain([False] * 2, itertools.repeat(True))
+    _sweep(self.out, _ONE, {'stop': lambda: next(answers)})
     (file,) = (self.out / 'checkpoints').iterdir()
     file.write_bytes(file.read_bytes()[:-1])
     with self.assertRaisesRegex(ValueError, 'is damaged; delete it'):

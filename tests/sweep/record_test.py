@@ -51,8 +51,9 @@ class RecordTest(parameterized.TestCase):
     """Writes a record whose loss is the number of its cell."""
     plan = linear_study.plan(axes)
     shape = jax.ShapeDtypeStruct((4, 4), jnp.float32)
-    shapes = [program_lib.Shapes((), {'loss': shape}, {})] * len(plan.programs)
-    store = store_lib.create(self.out, plan, shapes, {}, {})
+    shapes = program_lib.Shapes((), {'loss': shape}, {})
+    variables = store_lib.variables(plan, [shapes])
+    store = store_lib.create(self.out, plan, variables, {}, {})
     for program in plan.programs:
       cells = np.arange(len(program.cells)) + program.first_cell
       loss = np.tile(cells[:, None], 10)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxdl.sweep import checkpoint as checkpoint_lib
 from jaxdl.sweep import program as program_lib
 from jaxdl.sweep import record
+from jaxdl.sweep import saved_states
 from jaxdl.sweep import store as store_lib
 import numpy as np
 import xarray as xr
@@ -31,8 +32,9 @@ class StoreTest(parameterized.TestCase):
     self.plan = linear_study.plan({'activation': ['relu', 'tanh']})
 
   def _create(self):
+    variables = store_lib.variables(self.plan, [_shapes(2), _shapes(3)])
     return store_lib.create(
-      self.out, self.plan, [_shapes(2), _shapes(3)], {}, {'data': 'random'}
+      self.out, self.plan, variables, {}, {'data': 'random'}
     )
 
   def test_new_record_is_empty_and_labelled(self):
@@ -102,7 +104,8 @@ class StoreTest(parameterized.TestCase):
     self._create()
     litter = self.out / 'record.zarr' / 'loss' / '0.0.0123.partial'
     litter.touch()
-    store = store_lib.reopen(self.out)
+    store_lib.remove_partial_files(self.out)
+    store = store_lib.open_store(self.out)
     store_lib.write_chunk(
       store, self.plan.programs[0], 0, {'loss': np.ones((4, 4))}
     )
@@ -113,9 +116,11 @@ class StoreTest(parameterized.TestCase):
     store = self._create()
     (program, _) = self.plan.programs
     store_lib.save(store, program, checkpoint_lib.Checkpoint(4, True, ()))
-    self.assertTrue(store_lib.is_finished(self.out, program))
+    np.testing.assert_array_equal(
+      saved_states.steps(self.out, 8), [4] * 4 + [0] * 4
+    )
     self._create()
-    self.assertFalse(store_lib.is_finished(self.out, program))
+    self.assertFalse(saved_states.steps(self.out, 8).any())
 
   @parameterized.named_parameters(
     ('axis', {'seed': jax.ShapeDtypeStruct((4, 4), jnp.float32)}),
@@ -124,10 +129,7 @@ class StoreTest(parameterized.TestCase):
   )
   def test_name_that_means_something_else_is_refused(self, metric):
     with self.assertRaisesRegex(ValueError, f'metric {list(metric)[0]!r}'):
-      store_lib.create(
-        self.out, self.plan, [_shapes(2), _shapes(2, **metric)], {}, {}
-      )
-    self.assertFalse(self.out.exists())
+      store_lib.variables(self.plan, [_shapes(2), _shapes(2, **metric)])
 
   @parameterized.parameters(errno.ENOSPC, errno.EDQUOT)
   def test_full_disk_is_said_and_keeps_what_was_written(self, number):

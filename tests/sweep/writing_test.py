@@ -27,7 +27,8 @@ class WriterTest(absltest.TestCase):
     shape = jax.ShapeDtypeStruct((4, 4), jnp.float32)
     score = jax.ShapeDtypeStruct((4,), jnp.float32)
     shapes = program_lib.Shapes((), {'loss': shape}, {'test_loss': score})
-    self.store = store_lib.create(self.out, plan, [shapes], {}, {})
+    variables = store_lib.variables(plan, [shapes])
+    self.store = store_lib.create(self.out, plan, variables, {}, {})
     self.events = []
 
   def _item(self, step, **options):

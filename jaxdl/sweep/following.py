@@ -1,0 +1,59 @@
+"""Following, in the record, what other processes train."""
+
+from collections.abc import Callable, Sequence
+import time
+
+from jaxdl.sweep import planning
+from jaxdl.sweep import store as store_lib
+from jaxdl.sweep import writing
+import numpy as np
+
+_SECONDS_BETWEEN_LOOKS = 2.0
+
+
+class Follower:
+  """Makes events of chunks that other processes recorded."""
+
+  def __init__(
+    self,
+    plan: planning.Plan,
+    programs: Sequence[planning.Program],
+    store: store_lib.Store,
+    progress: Callable[[writing.Event], None],
+  ):
+    """Begins to follow.
+
+    Args:
+      plan: the plan.
+      programs: the parts that other processes train.
+      store: the store that they write to.
+      progress: called with an event for the last chunk of each part.
+    """
+    self._chunk_steps = plan.chunk_steps
+    self._programs = programs
+    self._store = store
+    self._progress = progress
+    self._seen = self._steps_done()
+    self._last_look = time.monotonic()
+
+  def look(self) -> None:
+    """Looks for new chunks, unless it did a moment ago."""
+    if time.monotonic() - self._last_look > _SECONDS_BETWEEN_LOOKS:
+      self.look_now()
+
+  def look_now(self) -> None:
+    """Looks for new chunks."""
+    self._last_look = time.monotonic()
+    before, self._seen = self._seen, self._steps_done()
+    for program, old, new in zip(
+      self._programs, before, self._seen, strict=True
+    ):
+      if new != old and new:
+        start = (new - 1) // self._chunk_steps * self._chunk_steps
+        metrics = store_lib.read_chunk(self._store, program, start, new)
+        self._progress(writing.Event(program, program.cells, new, metrics))
+
+  def _steps_done(self) -> list[int]:
+    """Returns the steps that are recorded of each part."""
+    done = np.asarray(self._store.arrays['steps_done'][:])
+    return [int(done[program.first_cell]) for program in self._programs]

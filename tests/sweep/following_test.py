@@ -1,0 +1,63 @@
+"""Tests for `following.py`."""
+
+import pathlib
+
+from absl.testing import absltest
+import jax
+import jax.numpy as jnp
+from jaxdl.sweep import following
+from jaxdl.sweep import program as program_lib
+from jaxdl.sweep import store as store_lib
+import numpy as np
+
+from tests.sweep import linear_study
+
+
+class FollowerTest(absltest.TestCase):
+  def setUp(self):
+    super().setUp()
+    out = pathlib.Path(self.create_tempdir().full_path) / 'out'
+    plan = linear_study.plan()  # Two programs of four cells.
+    metrics = {'loss': jax.ShapeDtypeStruct((4, 4), jnp.float32)}
+    variables = store_lib.variables(plan, [program_lib.Shapes((), metrics, {})])
+    self.store = store_lib.create(out, plan, variables, {}, {})
+    self.program = plan.programs[1]
+    self.events = []
+    self.follower = following.Follower(
+      plan, [self.program], self.store, self.events.append
+    )
+
+  def _record(self, start, stop):
+    loss = np.tile(np.arange(start, stop, dtype=np.float32), (4, 1))
+    store_lib.write_chunk(self.store, self.program, start, {'loss': loss})
+
+  def test_new_chunk_is_an_event_once(self):
+    self.follower.look_now()
+    self.assertEmpty(self.events)
+    self._record(0, 4)
+    self.follower.look_now()
+    self.follower.look_now()
+    (event,) = self.events
+    self.assertEqual((event.program, event.steps_done), (self.program, 4))
+    np.testing.assert_array_equal(event.metrics['loss'], [[0, 1, 2, 3]] * 4)
+
+  def test_of_several_chunks_the_last_is_shown(self):
+    self._record(0, 4)
+    self._record(4, 8)
+    self._record(8, 10)
+    self.follower.look_now()
+    (event,) = self.events
+    self.assertEqual(event.steps_done, 10)
+    np.testing.assert_array_equal(event.metrics['loss'], [[8, 9]] * 4)
+
+  def test_other_programs_are_not_followed(self):
+    loss = {'loss': np.zeros((4, 4), np.float32)}
+    store_lib.write_chunk(
+      self.store, self.program._replace(first_cell=0), 0, loss
+    )
+    self.follower.look_now()
+    self.assertEmpty(self.events)
+
+
+if __name__ == '__main__':
+  absltest.main()

@@ -1,0 +1,161 @@
+"""Tests for `processes.py`: sweeps that several processes run together."""
+
+import functools
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import tempfile
+
+from absl.testing import absltest
+from absl.testing import parameterized
+import chex
+import jax
+from jaxdl import sweep
+from jaxdl.sweep import folder
+from jaxdl.sweep import processes
+import numpy as np
+
+from tests.sweep import joined_study
+from tests.sweep import linear_study
+
+_STEPS = 8
+_LONG = 4000  # Not reached before a process is killed.
+_SECONDS = 120
+
+
+def _start(out, count, num_steps):
+  """Starts all processes of a study; the programs come from the cache."""
+  with socket.socket() as probe:
+    probe.bind(('127.0.0.1', 0))
+    port = probe.getsockname()[1]
+  environment = {
+    **os.environ,
+    'PYTHONPATH': str(pathlib.Path(__file__).resolve().parents[2]),
+    'JAX_PLATFORMS': 'cpu',
+    'JAX_COMPILATION_CACHE_DIR': jax.config.jax_compilation_cache_dir,
+    'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
+  }
+  return [
+    subprocess.Popen(
+      [
+        *(sys.executable, joined_study.__file__),
+        *map(str, (out, port, index, count, num_steps)),
+      ],
+      env=environment,
+      stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE,
+      text=True,
+    )
+    for index in range(count)
+  ]
+
+
+@functools.cache
+def _undisturbed(num_steps=_STEPS):
+  plan = linear_study.plan(num_steps=num_steps, chunk_steps=2)
+  with tempfile.TemporaryDirectory() as out:
+    linear_study.run(plan, out)
+    return sweep.open_record(out).load()
+
+
+class ProcessesTest(parameterized.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.out = pathlib.Path(self.create_tempdir().full_path) / 'out'
+    self.started = []
+    self.addCleanup(self._end)
+
+  def _end(self):
+    for process in self.started:
+      process.kill()
+      process.communicate()
+
+  def _join(self, count, num_steps=_STEPS):
+    self.started = _start(self.out, count, num_steps)
+    return self.started
+
+  def _assert_record_is_whole(self):
+    expected, actual = _undisturbed(), sweep.open_record(self.out)
+    chex.assert_trees_all_close(
+      {name: actual[name].values for name in expected.data_vars},
+      {name: expected[name].values for name in expected.data_vars},
+      rtol=1e-6,
+    )
+
+  @parameterized.parameters(2, 4)
+  def test_write_one_record(self, count):
+    outputs = [
+      process.communicate(timeout=_SECONDS) for process in self._join(count)
+    ]
+
+    for output, errors in outputs:
+      self.assertEqual(output.splitlines()[-1:], ['finished'], errors)
+    self._assert_record_is_whole()
+    devices = sweep.open_record(self.out).attrs['devices']
+    self.assertRegex(devices, rf'^{count} .* in {count} processes$')
+    # Process 0 tells of all cells, each other of its own.
+    first = outputs[0][0].splitlines()
+    self.assertContainsSubset({'0 8', '4 8'}, first)
+    self.assertLen(set(outputs[1][0].splitlines()), 1 + _STEPS // 2)
+
+  def test_one_that_is_killed_ends_the_others_and_any_number_goes_on(self):
+    first, second = self._join(2, num_steps=_STEPS)[0], self.started[1]
+    second.stdout.readline()
+    second.kill()
+
+    _, errors = first.communicate(timeout=_SECONDS)
+
+    self.assertEqual(first.returncode, 1)
+    self.assertIn('ProcessLostError: process 1 of 2 is gone', errors)
+    self.assertIn('--resume', errors)
+    plan = linear_study.plan(num_devices=3, num_steps=_STEPS, chunk_steps=2)
+    linear_study.run(plan, self.out, resume=True)
+    self._assert_record_is_whole()
+
+  def test_the_others_end_with_process_0(self):
+    first, second = self._join(2, num_steps=_LONG)
+    second.stdout.readline()
+    first.kill()
+    second.communicate(timeout=_SECONDS)
+    self.assertNotEqual(second.returncode, 0)
+
+  def test_what_process_0_refuses_is_said_by_all(self):
+    self.out.mkdir()
+    (self.out / 'note').touch()
+    for process in self._join(2):
+      _, errors = process.communicate(timeout=_SECONDS)
+      self.assertNotEqual(process.returncode, 0)
+      self.assertIn('holds files that are no sweep; give another', errors)
+    self.assertEqual([p.name for p in self.out.iterdir()], ['note'])
+
+
+class AloneTest(absltest.TestCase):
+  def test_process_alone_agrees_with_itself(self):
+    with processes.Processes() as group:
+      self.assertTrue(group.leads)
+      self.assertEqual(group.agree('ready', 'yes'), ['yes'])
+      self.assertFalse(group.should_stop(False))
+      self.assertTrue(group.should_stop(True))
+
+
+class FolderTest(absltest.TestCase):
+  def test_nothing_is_created_before_all_are_ready(self):
+    out = pathlib.Path(self.create_tempdir().full_path) / 'out'
+    plan = linear_study.plan({'activation': ['relu']})
+    group = processes.Processes()
+    with folder.Folder(group, out, plan, {}, {}) as sweep_folder:
+      self.assertEqual(sweep_folder.claim(resume=False, overwrite=False), 0)
+      self.assertFalse(out.exists())
+      sweep_folder.open([], is_there=False)
+    self.assertTrue((out / 'record.zarr').exists())
+    with folder.Folder(group, out, plan, {}, {}) as sweep_folder:
+      self.assertEqual(sweep_folder.claim(resume=True, overwrite=False), 4)
+      np.testing.assert_array_equal(
+        sweep_folder.open([], is_there=True).arrays['steps_done'][:], 0
+      )
+
+
+if __name__ == '__main__':
+  absltest.main()
