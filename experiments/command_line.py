@@ -121,7 +121,8 @@ def configure_jax() -> None:
     programs side by side faster than one after another on many threads. A count
     in XLA_FLAGS or JAX_NUM_CPU_DEVICES takes precedence.
   - Compiled programs are kept in the user's cache, unless
-    JAX_COMPILATION_CACHE_DIR names another place, and shared by later runs.
+    JAX_COMPILATION_CACHE_DIR names another place, and shared by later runs. One
+    that cannot be written to is said, and done without.
   - Matrix products have the precision that `--matmul_precision` names.
   """
   import jax
@@ -131,17 +132,28 @@ def configure_jax() -> None:
   ) and not os.environ.get('JAX_NUM_CPU_DEVICES'):
     jax.config.update('jax_num_cpu_devices', usable_cores())
   if not os.environ.get('JAX_COMPILATION_CACHE_DIR'):
-    directory = cache_directory() / 'compilation'
-    jax.config.update('jax_compilation_cache_dir', str(directory))
+    jax.config.update('jax_compilation_cache_dir', _compilation_cache())
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
   jax.config.update('jax_persistent_cache_min_entry_size_bytes', 0)
   jax.config.update('jax_default_matmul_precision', _MATMUL_PRECISION.value)
 
 
-def cache_directory() -> pathlib.Path:
-  """Returns the folder of this user's caches of ours, which may not exist."""
-  base = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
-  return pathlib.Path(base) / 'jaxdl'
+def _compilation_cache() -> str | None:
+  """Returns where compiled programs are kept; None, if nowhere they can be."""
+  from jaxdl.sweep import claim
+
+  base = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache')
+  try:
+    directory = base.expanduser() / 'jaxdl' / 'compilation'
+    claim.check_writable(directory)
+  except (RuntimeError, ValueError):  # A user may have no home.
+    print(
+      f'cannot write to the cache {base}, so each run compiles anew; to keep '
+      'what is compiled, set XDG_CACHE_HOME to a folder that you may write to',
+      file=sys.stderr,
+    )
+    return None
+  return str(directory)
 
 
 def usable_cores() -> int:

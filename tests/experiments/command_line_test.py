@@ -186,6 +186,17 @@ class CommandLineTest(parameterized.TestCase):
       done.stdout.splitlines()[1:], ['3', '/elsewhere', 'float32']
     )
 
+  @parameterized.named_parameters(
+    # A user whom the system does not know has none, unless HOME says so.
+    ('that_is_none', {'HOME': '~'}, '~/.cache'),
+    ('that_takes_no_files', {'XDG_CACHE_HOME': '/dev/null'}, '/dev/null'),
+  )
+  def test_cache_is_done_without(self, environment, place):
+    done = self._run('--steps=6', **{'XDG_CACHE_HOME': '', **environment})
+    self.assertEqual(done.stdout.splitlines()[2], 'None')
+    self.assertLen(done.stderr.splitlines(), 1)
+    self.assertStartsWith(done.stderr, f'cannot write to the cache {place}, ')
+
   def test_runs_by_name(self):
     done = self._run('one_run', '--steps=9', module='experiments')
     self.assertEqual(done.stdout, 'main got [] 9\n')
