@@ -27,9 +27,7 @@ _ONLY = flags.DEFINE_list('only', [], 'Names of benchmarks; else all.')
 _QUICK = flags.DEFINE_bool(
   'quick', False, 'Cuts each short, to see that it works.'
 )
-_FULL = flags.DEFINE_bool(
-  'full', False, 'Also what takes long: a step of VGG-16.'
-)
+_FULL = flags.DEFINE_bool('full', False, 'Also convolutions of every shape.')
 _OUT = flags.DEFINE_string(
   'out', None, 'Folder to write into; by default results/benchmarks/<time>.'
 )

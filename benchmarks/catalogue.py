@@ -69,17 +69,23 @@ ENTRIES = (
   ),
   Entry(
     'cnn_step',
-    600,
-    ('--arrangement=grid', '--model=vgg16_cifar', '--rounds=2', '--steps=1'),
+    150,
+    ('--arrangement=grid', '--model=vgg16_cifar', '--rounds=3', '--steps=1'),
     ('--batch_size=2', '--rounds=1'),
     prefix=_ONE_CORE,
-    takes_long=True,
   ),
   Entry('depth_memory', 5, quick=('--depths=100,1000',)),
   Entry(
     'depth_masking', 110, quick=('--rounds=1', '--depths=3,6', '--steps=5')
   ),
   Entry('convolution', 20, ('--shapes=128x32x16',), ('--rounds=1',)),
+  Entry(
+    'convolution',
+    300,
+    ('--shapes=128x16x32,128x8x64,128x8x256,128x4x512,128x2x512',),
+    ('--rounds=1', '--shapes=2x4x8'),
+    takes_long=True,
+  ),
   Entry('vanishing', 100, quick=('--steps=20',)),
   Entry('diagnosis', 60, quick=('--seeds=1',)),
 )

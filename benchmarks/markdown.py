@@ -8,7 +8,7 @@ from benchmarks import results
 from benchmarks import running
 from benchmarks import words
 
-_HEAD = ('| command | question | found | goal | |', '|---|---|---|---|---|')
+_COLUMNS = ('command', 'question', 'found', 'goal', '')
 _QUICK = (
   '**A quick run, to see that all works: no figure here is to be trusted.**'
 )
@@ -30,7 +30,7 @@ def render(record: running.Record, figures: Sequence[str]) -> str:
   for title, with_goal in (('Goals', True), ('Without a goal', False)):
     rows = list(_rows(record, with_goal))
     if rows:
-      lines += [f'## {title}', '', *_HEAD, *rows, '']
+      lines += [f'## {title}', '', *_head(with_goal), *rows, '']
   for result in record.results:
     lines += _counts(result)
   for failure in record.failures:
@@ -71,13 +71,22 @@ def _where(record: running.Record) -> Iterator[str]:
     )
 
 
+def _width(with_goal: bool) -> int:
+  return len(_COLUMNS) if with_goal else _COLUMNS.index('goal')
+
+
+def _head(with_goal: bool) -> list[str]:
+  columns = _COLUMNS[: _width(with_goal)]
+  return ['| ' + ' | '.join(columns) + ' |', '|---' * len(columns) + '|']
+
+
 def _rows(record: running.Record, with_goal: bool) -> Iterator[str]:
   for result in record.results:
     command = f'`{result.command}`'
     for measurement in result.measurements:
       for ratio in measurement.ratios:
         if (ratio.goal is not None) == with_goal:
-          cells = (command, *_cells(measurement, ratio))
+          cells = (command, *_cells(measurement, ratio))[: _width(with_goal)]
           yield '| ' + ' | '.join(map(_escaped, cells)) + ' |'
           command = 'the same'
 
