@@ -1,13 +1,14 @@
 """What the Atlas found as Markdown, for the documentation's site."""
 
 from collections.abc import Sequence
+import html
 import re
 
 from jaxdl import atlas
 from jaxdl.report import atlas as atlas_report
 
 # What Markdown would read as a mark, and what would end a cell of a table.
-_SPECIAL = re.compile(r'([\\`*_{}\[\]<>#|~])')
+_SPECIAL = re.compile(r'([\\`*_{}\[\]#|~])')
 
 
 def render(results: Sequence[atlas_report.Result]) -> str:
@@ -100,4 +101,6 @@ def _claim(judgement: atlas.Judgement) -> list[str]:
 
 
 def _escaped(text: str) -> str:
+  # Not every reader of Markdown takes a backslash before `<` for a mark.
+  text = html.escape(' '.join(text.split()), quote=False)
   return _SPECIAL.sub(r'\\\1', text)

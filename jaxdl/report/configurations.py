@@ -116,8 +116,25 @@ def combinations(
 
 
 def text(value: Any) -> str:
-  """Writes an axis' value: numbers as short as they can be."""
-  return value if isinstance(value, str) else f'{value:g}'
+  """Writes an axis' value: numbers as short as they can be.
+
+  Control characters, which a terminal would obey, are written as Python does.
+  """
+  return _printable(value) if isinstance(value, str) else f'{value:g}'
+
+
+def verbatim(text: str) -> str:
+  """Writes text for a figure as it is: dollars begin no formula.
+
+  Args:
+    text: what a dataset or a choice is called; lines are kept.
+  """
+  lines = map(_printable, text.split('\n'))
+  return '\n'.join(lines).replace('$', r'\$')
+
+
+def _printable(text: str) -> str:
+  return ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def label(values: Mapping[str, Any]) -> str:

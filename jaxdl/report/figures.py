@@ -270,7 +270,7 @@ def _draw_block(
       axes.remove()
       continue
     title, rows_of_panel = layout.panels[i]
-    axes.set_title(title)
+    axes.set_title(configurations.verbatim(title))
     for name, row in _in_order(rows_of_panel, layout):
       x, y = block.line(np.array(row['cells']))
       y = np.where(y > 0, y, np.nan) if block.decades else y
@@ -344,7 +344,7 @@ def _draw_legend(
     entries[predictions.LABEL] = {'color': _GREY, **_THEORY}
   if entries:
     handles = [
-      lines.Line2D([], [], label=name, **style)
+      lines.Line2D([], [], label=configurations.verbatim(name), **style)
       for name, style in entries.items()
     ]
     figure.legend(

@@ -59,7 +59,7 @@ def draw(record: xr.Dataset, frame: pd.DataFrame) -> figure_lib.Figure:
 
 
 def _map(accuracy, verdicts, labels, axis_names) -> figure_lib.Figure:
-  rows, columns = labels
+  rows, columns = ([*map(configurations.verbatim, x)] for x in labels)
   row_axis, rest = axis_names
   widest = max(len(line) for name in columns for line in name.split('\n'))
   width = max(max(0.55, 0.085 * widest + 0.1) * len(columns) + 2.6, 5.0)

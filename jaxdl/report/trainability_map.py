@@ -129,7 +129,7 @@ def figure(
       image = _draw_panel(axes, frame, bias_std, curve, scale)
     panels[0].set_ylabel('depth')
     drawn.colorbar(image, ax=panels, label='training accuracy')
-    drawn.suptitle(title(record), fontsize=10)
+    drawn.suptitle(configurations.verbatim(title(record)), fontsize=10)
     handles, labels = panels[0].get_legend_handles_labels()
     if handles:
       drawn.legend(handles, labels, loc='outside lower center', ncols=2)

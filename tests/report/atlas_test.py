@@ -14,6 +14,7 @@ import numpy as np
 import rich.console
 
 from tests.report import chromium
+from tests.report import hostile
 
 
 def _result():
@@ -46,6 +47,10 @@ def _result():
     1.5,
     './run.sh atlas --only=growth',
   )
+
+
+def _rendered():
+  return atlas_markdown.render([_result()])
 
 
 def _samples(start):
@@ -109,6 +114,19 @@ class PageTest(absltest.TestCase):
     self.assertEqual(document.count('<img src="data:image/svg+xml;base64,'), 2)
     self.assertNotIn('http', document.replace('http://www.w3.org', ''))
 
+  def test_no_text_makes_an_element(self):
+    result = _result()
+    changes = {
+      'statement': facts.Statement(*[hostile.TEXT] * 4),
+      'measured_with': hostile.TEXT,
+      'on': hostile.TEXT,
+      'command': hostile.TEXT,
+    }
+    page = atlas_page.render([result._replace(**changes)])
+    self.assertEqual(
+      hostile.elements(page), hostile.elements(atlas_page.render([result]))
+    )
+
   def test_reader_hears_what_a_formula_says(self):
     self.assertIn(
       r'alt="\frac{a}{b}"', atlas_page.formula_image(r'\frac{a}{b}')
@@ -119,11 +137,18 @@ class MarkdownTest(absltest.TestCase):
   def test_tables_hold_every_condition_and_no_mark_of_the_text(self):
     text = atlas_markdown.render([_result()])
     self.assertIn('| 1 | [Things grow](#growth) | **depends** | ', text)
-    self.assertIn(r'| \<b\>it\</b\> grows: gain, points |  | 3.25', text)
+    self.assertIn('| &lt;b&gt;it&lt;/b&gt; grows: gain, points |  | 3.25', text)
     self.assertIn('|  | other | 0.375', text)
     self.assertIn('![Figure of Things grow](growth/growth.svg)', text)
     rows = [line for line in text.splitlines() if line.startswith('| ')]
     self.assertLen(rows, 7)
+
+  def test_no_text_makes_an_element_or_a_row(self):
+    # Of what a stored measurement says of itself, and may be anybody's.
+    result = _result()._replace(measured_with=hostile.TEXT, on=hostile.TEXT)
+    text = atlas_markdown.render([result])
+    self.assertNotIn('<script', text)
+    self.assertLen(text.splitlines(), len(_rendered().splitlines()))
 
 
 if __name__ == '__main__':

@@ -1,5 +1,6 @@
 """Tests for `figures.py` and `overview.py`."""
 
+import html
 import pathlib
 import re
 import tempfile
@@ -48,6 +49,17 @@ def _num_colors(figure):
 
 
 class FiguresTest(parameterized.TestCase):
+  def test_names_are_shown_as_they_are(self):
+    names = [r'$\undefined$ $', '$x$<b>&"[/]', '\x1b[31m\udcff\n.']
+    cells = [{'norm': name} for name in names]
+    record = synthetic_record.make(cells, ['healthy'] * 3, num_steps=3)
+    names[-1] = r'\x1b[31m\udcff\n.'
+    for draw in (figures.training_curves, overview.draw):
+      shown = map(html.unescape, _texts(draw(record, _summary(record))))
+      shown = ' '.join(shown)
+      for name in names:
+        self.assertIn(name, shown)
+
   def test_every_figure_shows_lines_and_labels(self):
     cells = [
       {'activation': activation, 'norm': norm, 'clip': clip}

@@ -13,6 +13,7 @@ import numpy as np
 
 from tests import synthetic_record
 from tests.report import chromium
+from tests.report import hostile
 
 _MARKUP = '</script><img src=x onerror=console.error("run")>{{data}}<b>"bold"'
 
@@ -145,6 +146,18 @@ class PageTest(absltest.TestCase):
     # And in the legend of a plot, which reads markup of its own.
     legend = document[document.index('class="legendtext"') :]
     self.assertIn(_MARKUP, ''.join(_Text(legend).text))
+
+  def test_no_text_makes_an_element(self):
+    def rendered(names, text):
+      cells = [{'activation': 'relu', 'norm': name} for name in names]
+      record = synthetic_record.make(cells, ['healthy'] * len(cells), depth=3)
+      record.attrs |= {'data': text, 'command': text, text: text}
+      return hostile.elements(_render(record))
+
+    plain = [f'name{i}' for i in range(len(hostile.MARKS))]
+    self.assertEqual(
+      rendered(hostile.MARKS, hostile.TEXT), rendered(plain, 'text')
+    )
 
   def test_address_filters_and_sorts(self):
     fragment = 'axis.norm=none&verdict=vanishing&show=gradient_norm&theme=dark'

@@ -50,7 +50,6 @@ class WriteTest(absltest.TestCase):
       self.assertEqual(list(pathlib.Path(folder).iterdir()), [path])
       self.assertEqual(path.read_text(encoding='utf-8'), 'old')
 
-
   def test_what_of_a_name_is_no_text_is_written_as_its_bytes(self):
     with tempfile.TemporaryDirectory() as folder:
       path = pathlib.Path(folder) / 'page.html'

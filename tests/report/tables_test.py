@@ -104,6 +104,13 @@ class TerminalTest(parameterized.TestCase):
     record = synthetic_record.make(cells, ['healthy'] * 2)
     self.assertIn('[red]none[/red]', _printed(diagnosis.diagnose(record)))
 
+  def test_control_characters_do_not_reach_the_terminal(self):
+    cells = [{'norm': norm} for norm in ('\x1b[31m', '[/]')]
+    record = synthetic_record.make(cells, ['healthy'] * 2)
+    printed = _printed(diagnosis.diagnose(record))
+    self.assertIn(r'\x1b[31m', printed)
+    self.assertNotIn('\x1b', printed)
+
   def test_one_cell(self):
     record = synthetic_record.make([{'norm': 'none'}], ['nan'], depth=1)
     printed = _printed(diagnosis.diagnose(record))

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import rich.console
 
+from tests.report import hostile
 from tests.report import trainability_test
 
 _RECORD = trainability_test.record(lambda depth, xi_c: depth <= 6 * xi_c)
@@ -94,6 +95,17 @@ class PageTest(absltest.TestCase):
     )
     outside = set(re.findall(r'(?:src|href)="(https?:[^"]*)"', text))
     self.assertEqual(outside, {'https://arxiv.org/abs/1611.01232'})
+
+  def test_no_text_makes_an_element(self):
+    named = _RECORD.assign_attrs(data=hostile.TEXT, command=hostile.TEXT)
+    page = trainability_map.page(named, _FRAME, _BOUNDARIES, [hostile.TEXT])
+    plain = trainability_map.page(_RECORD, _FRAME, _BOUNDARIES, [''])
+    found = hostile.elements(page)
+    # Of the figure, as many as its title has lines.
+    del found['text'], found['tspan']
+    expected = hostile.elements(plain)
+    del expected['text'], expected['tspan']
+    self.assertEqual(found, expected)
 
 
 if __name__ == '__main__':
