@@ -21,11 +21,20 @@ def cache_dir() -> pathlib.Path:
   """The user's cache directory: `$XDG_CACHE_HOME/jaxdl`, or `~/.cache/jaxdl`.
 
   See https://specifications.freedesktop.org/basedir-spec/.
+
+  Raises:
+    ValueError: the user has no home, as in some containers.
   """
   home = os.environ.get('XDG_CACHE_HOME', '')
   if os.path.isabs(home):  # The specification has relative ones ignored.
     return pathlib.Path(home, 'jaxdl')
-  return pathlib.Path.home() / '.cache' / 'jaxdl'
+  try:
+    return pathlib.Path.home() / '.cache' / 'jaxdl'
+  except RuntimeError as error:
+    raise ValueError(
+      'this user has no home to keep data in; set XDG_CACHE_HOME to a folder, '
+      'by its whole path'
+    ) from error
 
 
 def fetch(

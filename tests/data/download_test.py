@@ -121,6 +121,12 @@ class CacheDirTest(parameterized.TestCase):
     with mock.patch.dict(os.environ, variables, clear=True):
       self.assertEqual(download.cache_dir(), pathlib.Path(expected))
 
+  def test_user_without_a_home_is_told_what_to_set(self):
+    unknown = mock.patch('pathlib.Path.home', side_effect=RuntimeError)
+    with mock.patch.dict(os.environ, {}, clear=True), unknown:
+      with self.assertRaisesRegex(ValueError, 'no home .* XDG_CACHE_HOME'):
+        download.cache_dir()
+
 
 if __name__ == '__main__':
   absltest.main()
