@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import json
 import pathlib
 import time
+from typing import cast
 
 from jaxdl.x_ray import examination as examination_lib
 from jaxdl.x_ray import finding as finding_lib
@@ -24,6 +25,7 @@ FORMAT = 'jaxdl watch'
 FORMAT_VERSION = 1
 _STEP, _LOSS, _VERDICTS = 'step', 'loss', 'verdicts'
 _MOST_LETTERS = 120  # Of the verdicts of a step.
+_VERDICT_DTYPE = np.dtype(f'<U{_MOST_LETTERS}')
 _STEPS_OF_A_CHUNK = 64
 # Writing takes at most this share of the time.
 _SHARE = 0.002
@@ -107,7 +109,7 @@ class Record:
         f'cannot write to {path}: {error.strerror or error}; give another '
         'record'
       ) from error
-    self._arrays = dict(self._group.arrays())
+    self._arrays = _arrays(self._group, example)
 
   def append(
     self,
@@ -167,25 +169,80 @@ class Record:
 
   def _reopen(self, example: examination_lib.Examination) -> zarr.Group:
     """Opens what lies there, if it is a record of the same model."""
-    marks = self._path / '.zattrs'
-    attributes = json.loads(marks.read_text()) if marks.is_file() else {}
-    if attributes.get('format') != FORMAT:
+    found, given = _recorded_model(self._path), _model(example)
+    if found is None:
       raise ValueError(
         f'{self._path} holds something that is no record of a watch; give '
         'another record'
       )
-    found, given = attributes['model'], _model(example)
     for kind in given:
       for there, here in _differences(found.get(kind, []), given[kind]):
+        there = there if there.isprintable() else ascii(there)
         raise ValueError(
           f'{self._path} is the record of another model: its {kind} has '
           f'{there} where this one has {here}; give another record'
         )
     self._is_continued = True
-    # What was consolidated may be older than the arrays.
-    return zarr.open_group(
-      self._path, mode='r+', zarr_format=2, use_consolidated=False
-    )
+    try:
+      # What was consolidated may be older than the arrays.
+      group = zarr.open_group(
+        self._path, mode='r+', zarr_format=2, use_consolidated=False
+      )
+      _check(_arrays(group, example), example)
+      dict(group.arrays())  # All of them can be opened.
+      for path in self._path.iterdir():
+        if path.is_symlink():
+          raise ValueError(f'{path.name} is a link')
+    except Exception as error:  # Metadata of other content can be anything.
+      reason = ' '.join(str(error).split()) or type(error).__name__
+      raise ValueError(
+        f'{self._path} is damaged ({reason}); give another record'
+      ) from error
+    return group
+
+
+def _recorded_model(path: pathlib.Path) -> dict[str, list] | None:
+  """What model a folder is the record of, or None."""
+  marks = path / '.zattrs'
+  try:
+    attributes = json.loads(marks.read_text()) if marks.is_file() else {}
+    if attributes['format'] != FORMAT:
+      return None
+    model = attributes['model']
+    return {str(kind): list(names) for kind, names in model.items()}
+  except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+    return None
+
+
+def _arrays(
+  group: zarr.Group, example: examination_lib.Examination
+) -> dict[str, zarr.Array]:
+  """The arrays that grow, by name; raises some error if one is missing."""
+  values = {**of_modules(example), **of_parameters(example)}
+  return {
+    name: cast(zarr.Array, group[name])
+    for name in (_STEP, _VERDICTS, _LOSS, *values)
+  }
+
+
+def _check(
+  arrays: Mapping[str, zarr.Array], example: examination_lib.Examination
+) -> None:
+  """Raises a ValueError if arrays are others than a record has.
+
+  Some codecs run code that they find in a file: a record needs none of them.
+  """
+  values = {**of_modules(example), **of_parameters(example)}
+  dtypes = {_STEP: np.dtype(np.int64), _VERDICTS: _VERDICT_DTYPE}
+  for name, array in arrays.items():
+    codecs = [codec.codec_id for codec in (*array.filters, *array.compressors)]
+    if (
+      array.dtype != dtypes.get(name, np.dtype(np.float32))
+      or array.shape[1:] != np.shape(values.get(name, 0.0))
+      or array.ndim == 0
+      or codecs != ['zstd']
+    ):
+      raise ValueError(f'{name} is {array.dtype}{array.shape}, by {codecs}')
 
 
 def _differences(found, given):
@@ -218,7 +275,7 @@ def _create(
       array = _make(group, name, values.shape, values.dtype, (name,))
       array[:] = values
   _make(group, _STEP, (0,), np.int64, (_STEP,))
-  _make(group, _VERDICTS, (0,), np.dtype(f'<U{_MOST_LETTERS}'), (_STEP,))
+  _make(group, _VERDICTS, (0,), _VERDICT_DTYPE, (_STEP,))
   _make(group, _LOSS, (0,), np.float32, (_STEP,))
   for dimension, variables in (
     ('module', of_modules(example)),

@@ -9,6 +9,8 @@ from unittest import mock
 
 from absl.testing import absltest
 from absl.testing import parameterized
+import hypothesis
+from hypothesis import strategies
 import jax
 import jax.numpy as jnp
 from jaxdl.x_ray import dataset
@@ -17,6 +19,8 @@ from jaxdl.x_ray import finding
 from jaxdl.x_ray import recording
 import numpy as np
 import xarray as xr
+
+from tests import damage
 
 _DEAD = finding.Finding('dead', 'hidden', 'all of it', ())
 
@@ -155,6 +159,61 @@ class RecordTest(parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, 'no record of a watch'):
       self._record()
     self.assertEqual((self.path / 'notes').read_text(), 'mine')
+
+  @hypothesis.settings(max_examples=25)
+  @hypothesis.given(strategies.data())
+  def test_damaged_metadata_are_said_in_one_line(self, data):
+    if not self.path.exists():
+      self._write(0)
+    names = ['.zattrs', '.zgroup', 'loss/.zarray', 'step/.zattrs']
+    file = self.path / data.draw(strategies.sampled_from(names))
+    whole = file.read_bytes()
+    file.write_bytes(data.draw(damage.damaged(whole)))
+    try:
+      self._record()
+    except ValueError as error:
+      self.assertStartsWith(str(error), f'{self.path} ')
+      self.assertLen(str(error).splitlines(), 1)
+    file.write_bytes(whole)
+
+  @parameterized.parameters(
+    [[]],
+    [None],
+    [{'format': recording.FORMAT}],
+    [{'format': recording.FORMAT, 'model': {'modules': 1}}],
+  )
+  def test_refuses_metadata_of_any_content(self, content):
+    self._write(0)
+    (self.path / '.zattrs').write_text(json.dumps(content))
+    with self.assertRaisesRegex(ValueError, 'no record of a watch; give'):
+      self._record()
+
+  @parameterized.parameters(
+    {'dtype': '<f8'},
+    {'shape': [2**60, 2]},
+    {'dtype': '|O', 'filters': [{'id': 'vlen-utf8'}], 'fill_value': ''},
+    {'compressor': {'id': 'zlib', 'level': 1}},
+  )
+  def test_refuses_arrays_that_it_does_not_write(self, **changes):
+    self._write(0)
+    file = self.path / 'loss' / '.zarray'
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    with self.assertRaisesRegex(ValueError, 'is damaged .*; give another'):
+      self._record()
+
+  def test_refuses_to_write_through_a_link(self):
+    self._write(0)
+    elsewhere = self.path.with_name('elsewhere')
+    (self.path / 'loss').rename(elsewhere)
+    (self.path / 'loss').symlink_to(elsewhere)
+    with self.assertRaisesRegex(ValueError, r'damaged \(loss is a link\)'):
+      self._record()
+
+  def test_refuses_a_record_without_an_array(self):
+    self._write(0)
+    (self.path / 'loss' / '.zarray').unlink()
+    with self.assertRaisesRegex(ValueError, 'is damaged .*loss.*; give'):
+      self._record()
 
   def test_refuses_where_it_cannot_write(self):
     self.path.write_text('a file')
