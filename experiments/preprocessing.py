@@ -36,6 +36,7 @@ from typing import Any
 from absl import flags
 from experiments import command_line
 from experiments import help_texts
+from experiments import hosts
 from experiments import list_flags
 from experiments import training
 from experiments import treatments
@@ -75,7 +76,7 @@ _SECTIONS: Mapping[str, Sequence[flags.FlagHolder[Any]]] = {
     training.DATA,
     training.DATA_DIR,
   ],
-  'Output': training.OUTPUT,
+  **training.SECTIONS,
 }
 
 command_line.set_defaults(
@@ -89,7 +90,7 @@ command_line.set_defaults(
 
 def main(_: list[str]) -> None:
   """Trains under each preprocessing, compares and reports."""
-  command_line.configure_jax()
+  hosts.configure_jax()
   from jaxdl import laboratory
   from jaxdl.data import preprocessing
 
@@ -109,8 +110,7 @@ def main(_: list[str]) -> None:
       builder=laboratory.builder,
       settings={'preprocessing': name},
     )
-  with training.reporting(out):
-    _report(out, names)
+  training.report(out, lambda: _report(out, names))
 
 
 def _names() -> list[str]:

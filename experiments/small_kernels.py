@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 
 from absl import flags
 from experiments import command_line
+from experiments import hosts
 from experiments import training
 from experiments import treatments
 
@@ -71,7 +72,7 @@ _SECTIONS: Mapping[str, Sequence[flags.FlagHolder[Any]]] = {
     training.DATA_DIR,
     _TIMING_ROUNDS,
   ],
-  'Output': training.OUTPUT,
+  **training.SECTIONS,
 }
 
 command_line.set_defaults(
@@ -97,7 +98,7 @@ class Static(NamedTuple):
 
 def main(_: list[str]) -> None:
   """Trains each kind of block, compares and reports."""
-  command_line.configure_jax()
+  hosts.configure_jax()
   plan = training.plan(_grid().cells(), _split)
   out = training.output_folder('small_kernels')
   training.train(
@@ -108,8 +109,7 @@ def main(_: list[str]) -> None:
     builder=_builder,
     settings={'preprocessing': _PREPROCESSING},
   )
-  with training.reporting(out):
-    _report(plan, out)
+  training.report(out, lambda: _report(plan, out))
 
 
 def _grid() -> Any:

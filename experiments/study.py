@@ -12,8 +12,8 @@ import pathlib
 from typing import Any
 
 from absl import flags
-from experiments import command_line
 from experiments import help_texts
+from experiments import hosts
 from experiments import list_flags
 from experiments import output
 from experiments import training
@@ -116,7 +116,7 @@ SECTIONS: Mapping[str, Sequence[flags.FlagHolder[Any]]] = {
     _PREPROCESSING,
     _REMATERIALIZE,
   ],
-  'Output': training.OUTPUT,
+  **training.SECTIONS,
 }
 
 
@@ -126,14 +126,13 @@ def run(name: str) -> None:
   Args:
     name: of the experiment.
   """
-  command_line.configure_jax()
+  hosts.configure_jax()
   from jaxdl import sweep
 
   grid = sweep.Grid(_axes())
   out = training.output_folder(name)
   _train(name, grid, out)
-  with training.reporting(out):
-    _report(out)
+  training.report(out, lambda: _report(out))
 
 
 def _axes() -> Mapping[str, Sequence[Any]]:

@@ -31,6 +31,7 @@ from typing import Any
 from absl import flags
 from experiments import command_line
 from experiments import help_texts
+from experiments import hosts
 from experiments import list_flags
 from experiments import output
 from experiments import training
@@ -78,7 +79,7 @@ _SECTIONS: Mapping[str, Sequence[flags.FlagHolder[Any]]] = {
     training.DATA,
     training.DATA_DIR,
   ],
-  'Output': training.OUTPUT,
+  **training.SECTIONS,
 }
 
 command_line.set_defaults(num_seeds=1, num_steps=200)
@@ -86,7 +87,7 @@ command_line.set_defaults(num_seeds=1, num_steps=200)
 
 def main(_: list[str]) -> None:
   """Trains the grid, compares it with theory and reports."""
-  command_line.configure_jax()
+  hosts.configure_jax()
   from jaxdl import laboratory
   from jaxdl import sweep
 
@@ -100,8 +101,7 @@ def main(_: list[str]) -> None:
     builder=functools.partial(laboratory.builder, layerwise=False),
     settings={'preprocessing': _PREPROCESSING},
   )
-  with training.reporting(out):
-    _report(out)
+  training.report(out, lambda: _report(out))
 
 
 def _axes() -> Mapping[str, Sequence[Any]]:

@@ -5,8 +5,7 @@ disk: with progress, a Ctrl-C that loses nothing, and every mistake refused
 before data are read.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-import contextlib
+from collections.abc import Callable, Mapping, Sequence
 import json
 import pathlib
 import shlex
@@ -15,6 +14,7 @@ import types
 from typing import Any
 
 from absl import flags
+from experiments import hosts
 from experiments import output
 from experiments import stopping
 
@@ -61,8 +61,11 @@ MESH = flags.DEFINE_string(
 )
 
 
-# The section of the help page that says where a study is written, and how.
-OUTPUT = (output.OUT, RESUME, output.OVERWRITE, CHUNK_STEPS, ARRANGEMENT, MESH)
+# The sections of the help page that are the same for all.
+SECTIONS = {
+  'Output': (output.OUT, RESUME, output.OVERWRITE, CHUNK_STEPS),
+  'Devices and hosts': (MESH, ARRANGEMENT, *hosts.FLAGS),
+}
 
 
 def output_folder(name: str, parts: Sequence[str] = ()) -> pathlib.Path:
@@ -77,7 +80,7 @@ def output_folder(name: str, parts: Sequence[str] = ()) -> pathlib.Path:
   """
   if RESUME.value and not output.OUT.value:
     raise ValueError('--resume needs --out: the folder of the study to resume')
-  out = output.folder(name)
+  out = pathlib.Path(hosts.lead(lambda: str(output.folder(name))))
   if parts and out.is_dir() and any(out.iterdir()):
     if not any((out / part).is_dir() for part in parts):
       raise ValueError(
@@ -118,7 +121,7 @@ def plan(cells: Sequence[Any], split: Callable[..., Any]) -> Any:
 def claim(
   plan: Any, out: pathlib.Path, settings: Mapping[str, Any], part: str = ''
 ) -> bool:
-  """Checks that a sweep may be written; changes nothing.
+  """Checks, in process 0, that a sweep may be written; changes nothing.
 
   Args:
     plan: what `plan` returned.
@@ -131,9 +134,13 @@ def claim(
   """
   from jaxdl.sweep import claim as claim_lib
 
-  return claim_lib.claim(
-    out / part, plan, {'data': DATA.value, **settings}, **_there()
-  )
+  def decide() -> str:
+    is_there = claim_lib.claim(
+      out / part, plan, {'data': DATA.value, **settings}, **_there()
+    )
+    return 'resume' if is_there else 'begin'
+
+  return hosts.lead(decide) == 'resume'
 
 
 def _there() -> dict[str, bool]:
@@ -174,12 +181,15 @@ def train(
   resuming = claim(plan, out, settings, part)
   settings = {'data': DATA.value, **settings}
   dataset = load()
-  console = rich.console.Console()
+  console = rich.console.Console(quiet=not hosts.leads())
   say(console, _description(plan, dataset, part))
-  stopped = (
-    f'stopped; nothing is lost. Go on with: {stopping.resume_command(out)}'
-  )
+  go_on = f'Go on with: {stopping.resume_command(out)}'
+  stopped = f'stopped; nothing is lost. {go_on}'
   with (
+    hosts.Witness(
+      f'{name}: this process ended without a word, perhaps because process 0 '
+      f'did. What was recorded is whole. {go_on}'
+    ),
     progress.display(console) as display,
     stopping.OnInterrupt(display, f'{name}: {stopped}') as stop,
   ):
@@ -204,15 +214,17 @@ def train(
     raise KeyboardInterrupt(stopped)
 
 
-@contextlib.contextmanager
-def reporting(out: pathlib.Path) -> Iterator[None]:
-  """Says of a report that is interrupted how one gets it.
+def report(out: pathlib.Path, write: Callable[[], None]) -> None:
+  """Writes the report, in process 0; says of an interrupt how one gets it.
 
   Args:
     out: the folder of the study.
+    write: writes the report.
   """
+  if not hosts.leads():
+    return
   try:
-    yield
+    write()
   except KeyboardInterrupt:
     raise KeyboardInterrupt(
       'stopped; what was recorded is whole. For the report: '
@@ -232,9 +244,13 @@ def say(console: Any, text: str) -> None:
 
 def _description(plan: Any, dataset: Any, part: str) -> str:
   """Says what is about to be trained."""
+  import jax
+
   devices = _count(
     plan.num_devices, f'{plan.programs[0].devices[0].platform} device'
   )
+  if jax.process_count() > 1:
+    devices += f' of {_count(jax.process_count(), "process")}'
   return (
     f'{f"{part}: " if part else ""}'
     f'{_count(len(plan.cells), "network")} in '
@@ -245,7 +261,8 @@ def _description(plan: Any, dataset: Any, part: str) -> str:
 
 
 def _count(number: int, thing: str) -> str:
-  return f'{number:,} {thing}{"" if number == 1 else "s"}'
+  plural = 'es' if thing.endswith('s') else 's'
+  return f'{number:,} {thing}{"" if number == 1 else plural}'
 
 
 def _attributes(
