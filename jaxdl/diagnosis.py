@@ -210,10 +210,34 @@ def _read(record: xr.Dataset) -> dict[str, Array]:
     )
   if not record.sizes['step'] or not record.sizes['cell']:
     raise ValueError('The record is empty: it has no cell or no step.')
+  odd = [x for x in (*_DIMS, 'depth') if record[x].dtype.kind not in 'biuf']
+  if odd:
+    raise ValueError(
+      f'The record is damaged: {", ".join(odd)} must be numbers.'
+    )
+  _check_attributes(record)
   return {
     name: record[name].transpose(*dims).values.astype(float)
     for name, dims in _DIMS.items()
   }
+
+
+def _check_attributes(record: xr.Dataset) -> None:
+  """Raises a ValueError if attributes are none of a record."""
+  attributes = record.attrs
+  try:
+    is_whole = (
+      int(attributes['num_classes']) >= 1
+      and isinstance(json.loads(attributes.get('axes', '[]')), list)
+      and isinstance(json.loads(attributes.get('layers', '{}')), dict)
+    )
+  except (RecursionError, TypeError, ValueError):
+    is_whole = False
+  if not is_whole:
+    raise ValueError(
+      'The record is damaged: of its attributes, num_classes must be an '
+      'integer from 1, axes a list in JSON, and layers an object in JSON.'
+    )
 
 
 def _reference_loss(values: dict[str, Array], record: xr.Dataset) -> Array:

@@ -246,6 +246,27 @@ class EvidenceTest(parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, 'empty'):
       diagnosis.diagnose(_record('healthy').isel(step=slice(0)))
 
+  @parameterized.parameters(
+    ('num_classes', 'ten'),
+    ('num_classes', [10]),
+    ('num_classes', 0),
+    ('axes', '[1'),
+    ('axes', 5),
+    ('layers', '[' * 100_000),
+    ('layers', '[]'),
+  )
+  def test_attributes_that_are_none_of_a_record_are_said(self, name, value):
+    record = _record('healthy').assign_attrs({name: value})
+    with self.assertRaisesRegex(ValueError, '^The record is damaged: of its'):
+      diagnosis.diagnose(record)
+
+  @parameterized.parameters('U3', 'M8[s]', 'S1')
+  def test_variables_that_are_no_numbers_are_said(self, dtype):
+    record = _record('healthy')
+    record['steps_done'] = record['steps_done'].variable.astype(dtype)
+    with self.assertRaisesRegex(ValueError, 'steps_done must be numbers'):
+      diagnosis.diagnose(record)
+
 
 if __name__ == '__main__':
   absltest.main()

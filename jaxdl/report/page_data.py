@@ -41,7 +41,22 @@ CURVES = {
 def collect(
   record: xr.Dataset, diagnosis: xr.Dataset, frame: pd.DataFrame
 ) -> dict[str, Any]:
-  """Collects what the page's script reads, ready for JSON."""
+  """Collects what the page's script reads, ready for JSON.
+
+  Args:
+    record: a record (see `docs/architecture.md`).
+    diagnosis: what `jaxdl.diagnose` says of it.
+    frame: its `tables.summary`.
+
+  Raises:
+    ValueError: the record lacks a variable that the page shows.
+  """
+  missing = sorted({*STATISTICS, *CURVES} - set(record.data_vars))
+  if missing:
+    raise ValueError(
+      f'The record lacks {", ".join(missing)}; docs/architecture.md lists the '
+      'variables of a record.'
+    )
   steps = _thin_steps(record)
   axes = configurations.varying_axes(record)
   row_axis = configurations.panel_axis(record)

@@ -68,6 +68,15 @@ class CollectTest(absltest.TestCase):
       self.assertEqual(configuration['ranges']['cotangent_rms'], [-5, -3])
       self.assertNotIn('activation_dead', configuration['ranges'])
 
+  def test_names_what_a_record_lacks(self):
+    record = synthetic_record.make([{'norm': 'a'}], ['healthy'], num_steps=5)
+    judged = diagnosis.diagnose(record)
+    rest = record.drop_vars(['update_ratio', 'global_gradient_norm'])
+    with self.assertRaisesRegex(
+      ValueError, 'lacks global_gradient_norm, update_ratio; docs'
+    ):
+      page_data.collect(rest, judged, tables.summary(judged))
+
   def test_steps_past_the_last_have_no_value(self):
     record = synthetic_record.make(
       [{'norm': 'a'}, {'norm': 'b'}], ['healthy', 'unmeasured'], num_steps=5
