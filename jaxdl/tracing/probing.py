@@ -314,8 +314,10 @@ def _slots(placed: _Placed) -> dict[int, Any]:
 
   def slot(site, wanted):
     value = jax.ShapeDtypeStruct(site.shape, site.dtype)
+    # By a new function, since JAX keeps what it traced as long as a function.
     shapes = [
-      jax.eval_shape(measure.reduce, value) for measure in _measures(wanted)[1]
+      jax.eval_shape(lambda x: measure.reduce(x), value)
+      for measure in _measures(wanted)[1]
     ]
     return jax.tree.map(
       lambda s: jnp.zeros(site.lengths + s.shape, s.dtype), shapes

@@ -1,6 +1,7 @@
 """Tests for `tracing/probing.py`, and through it `evaluation` and `jaxpr`."""
 
 import functools
+import gc
 
 from absl.testing import absltest
 from absl.testing import parameterized
@@ -376,6 +377,23 @@ class ProfileTest(parameterized.TestCase):
     self.assertEqual(list(jax.tree.map(jnp.sum, profile)), ['b', 'a'])
     self.assertLen(profile, 2)
     self.assertIn('b: ', repr(profile))
+
+
+class MemoryTest(absltest.TestCase):
+  def test_probes_of_new_functions_leave_nothing_behind(self):
+    def count_after_a_probe():
+      def loss_fn(w):
+        with jax.named_scope('layer'):
+          return jnp.sum(jnp.tanh(w))
+
+      probing.probe(loss_fn)(jnp.ones(3))
+      del loss_fn
+      gc.collect()
+      return len(gc.get_objects())
+
+    counts = [count_after_a_probe() for _ in range(5)]
+    # JAX leaves a weak reference; a trace that is kept is dozens of objects.
+    self.assertLess(counts[-1] - counts[-2], 10)
 
 
 if __name__ == '__main__':

@@ -143,7 +143,7 @@ def _spread(x: Array) -> Array:
   unit = x / jnp.where(scale > 0, scale, 1)
   norm = jnp.sqrt(jnp.sum(unit * unit, axis=-1, keepdims=True))
   unit = unit / jnp.where(norm > 0, norm, 1)
-  gram = jnp.einsum('gif,gjf->gij', unit, unit, precision=lax.Precision.HIGHEST)
+  gram = jnp.matmul(unit, unit.mT, precision=lax.Precision.HIGHEST)
   exists = (scale > 0)[..., 0]
   pairs = exists[:, :, None] & exists[:, None, :]
   pairs &= ~jnp.eye(x.shape[1], dtype=bool)
