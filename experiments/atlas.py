@@ -207,7 +207,13 @@ def _versions() -> dict[str, str]:
 def _open(out: pathlib.Path, name: str) -> Any:
   import xarray as xr
 
-  return xr.open_zarr(out / name / _DATA, consolidated=True).load()
+  path = out / name / _DATA
+  try:
+    return xr.open_zarr(path, consolidated=True).load()
+  except Exception as error:  # Metadata of other content can be anything.
+    raise ValueError(
+      f'{path} is damaged ({error}); remove it, or give another --out'
+    ) from error
 
 
 def _report(out: pathlib.Path) -> None:

@@ -59,6 +59,10 @@ class AtlasTest(study.Study):
     self.assert_mistake(
       self.run_study('--out=out'), 'out holds results already; use --overwrite'
     )
+    (data_path / '.zmetadata').write_text('{"metadata": 1}')
+    self.assert_mistake(
+      self.run_study('--resume', '--out=out'), 'is damaged (', 'remove it'
+    )
 
   def test_lists(self):
     done = self.run_study('--list')
