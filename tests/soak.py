@@ -55,7 +55,8 @@ class Sample(NamedTuple):
   """What a process holds."""
 
   seconds: float
-  resident: int  # Bytes.
+  resident: int  # Bytes, as the process is.
+  in_use: int  # Bytes that stay when malloc gives back what is free.
   threads: int
   files: int  # That are open.
   arrays: int  # Of JAX, alive, and their bytes.
@@ -163,11 +164,13 @@ def _look_at_a_model(number: int, folder: pathlib.Path) -> None:
 
 def _sample(seconds: float) -> Sample:
   gc.collect()
-  pages = int(pathlib.Path('/proc/self/statm').read_text().split()[1])
+  resident = _resident()
+  ctypes.CDLL(None).malloc_trim(0)  # Of the GNU C library.
   alive = jax.live_arrays()
   return Sample(
     seconds,
-    pages * os.sysconf('SC_PAGE_SIZE'),
+    resident,
+    _resident(),
     threading.active_count(),
     len(os.listdir('/proc/self/fd')),
     len(alive),
@@ -177,20 +180,25 @@ def _sample(seconds: float) -> Sample:
   )
 
 
+def _resident() -> int:
+  pages = int(pathlib.Path('/proc/self/statm').read_text().split()[1])
+  return pages * os.sysconf('SC_PAGE_SIZE')
+
+
 def _verdict(samples: list[Sample]) -> str:
   """Fits a line to the memory of some samples; says what its slope is."""
   if len(samples) < 3:
     return f'{len(samples)} samples are too few for a slope'
   hours = np.array([sample.seconds for sample in samples]) / 3600
-  resident = np.array([sample.resident for sample in samples]) / _MIB
-  line = scipy.stats.linregress(hours, resident)
+  in_use = np.array([sample.in_use for sample in samples]) / _MIB
+  line = scipy.stats.linregress(hours, in_use)
   quantile = scipy.stats.t.ppf((1 + _CONFIDENCE) / 2, len(samples) - 2)
   low, high = line.slope + np.array([-1, 1]) * quantile * line.stderr
-  tolerated = _TOLERATED * resident.mean()
+  tolerated = _TOLERATED * in_use.mean()
   word = 'flat' if high < tolerated else 'unclear'
   return (
     f'{"leaking" if low > tolerated else word}: over the last '
-    f'{len(samples)} rounds, {resident[0]:.0f} to {resident[-1]:.0f} MiB, '
+    f'{len(samples)} rounds, {in_use[0]:.0f} to {in_use[-1]:.0f} MiB, '
     f'{line.slope:+.1f} MiB an hour, {_CONFIDENCE:.0%} interval {low:+.1f} to '
     f'{high:+.1f}; up to {tolerated:.1f} is flat'
   )
@@ -218,10 +226,8 @@ def _show_caches() -> None:
   """Prints how much of the memory is JAX's caches'."""
   before = _sample(0)
   jax.clear_caches()
-  gc.collect()
-  ctypes.CDLL(None).malloc_trim(0)  # Or what is free stays with the process.
   after = _sample(0)
-  freed = (before.resident - after.resident) / _MIB
+  freed = (before.in_use - after.in_use) / _MIB
   print(
     f'without its caches JAX has {after.executables} executables instead of '
     f'{before.executables}, and Python {after.objects} objects instead of '
