@@ -226,7 +226,7 @@ def _mistake(error: ValueError | TypeError | OSError) -> str | None:
       return f'{error.strerror}: {error.filename}'
     if error.errno in _FULL:
       return f'{error.strerror}; make room and run it again'
-  return ' '.join(str(error).split()) if _is_raised_by_us(error) else None
+  return str(error) if _is_raised_by_us(error) else None
 
 
 def _is_raised_by_us(error: BaseException) -> bool:
@@ -255,5 +255,5 @@ def _is_ours(code: types.CodeType) -> bool:
 
 
 def _exit(name: str, message: str, status: int) -> NoReturn:
-  print(f'{name}: {message}', file=sys.stderr)
+  print(f'{name}: {" ".join(message.split())}', file=sys.stderr)
   sys.exit(status)

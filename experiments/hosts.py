@@ -14,6 +14,7 @@ from typing import Any
 
 from absl import flags
 from experiments import command_line
+from experiments import ray_cluster
 
 _COORDINATOR = flags.DEFINE_string(
   'coordinator',
@@ -52,11 +53,11 @@ sys.stderr.write(words.lstrip())
 
 
 def configure_jax() -> None:
-  """Sets JAX up for a study, and joins the other processes, if there are any.
+  """Sets JAX up for a study, and joins other processes or a cluster if asked.
 
   Raises:
     ValueError: the flags do not say which process this is, of how many, and
-      where they meet.
+      where they meet; or there is no such cluster.
   """
   command_line.configure_jax()
   given = [flag for flag in FLAGS[:3] if flag.value is not None]
@@ -68,7 +69,15 @@ def configure_jax() -> None:
     )
   if given:
     _check(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
-  if given or _DISTRIBUTED.value or _is_one_of_many():
+  joins = bool(given) or _DISTRIBUTED.value or _is_one_of_many()
+  if ray_cluster.is_asked_for():
+    if joins:
+      raise ValueError(
+        '--ray starts the processes by itself; leave out --coordinator, '
+        '--distributed, srun and mpirun'
+      )
+    ray_cluster.start()
+  if joins:
     _join()
 
 

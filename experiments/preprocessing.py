@@ -106,6 +106,7 @@ def main(_: list[str]) -> None:
       plan,
       out,
       part=name,
+      split=laboratory.split,
       load=lambda: preprocessing.preprocess(training.load(), name),
       builder=laboratory.builder,
       settings={'preprocessing': name},

@@ -105,6 +105,7 @@ def main(_: list[str]) -> None:
     'small_kernels',
     plan,
     out,
+    split=_split,
     load=_load,
     builder=_builder,
     settings={'preprocessing': _PREPROCESSING},

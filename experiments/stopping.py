@@ -56,7 +56,7 @@ class OnInterrupt:
 
 def say(message: str) -> None:
   """Writes a line to stderr; a signal handler may, which may not `print`."""
-  os.write(sys.stderr.fileno(), f'{message}\n'.encode())
+  os.write(sys.stderr.fileno(), os.fsencode(f'{message}\n'))
 
 
 def resume_command(out: str | os.PathLike[str]) -> str:

@@ -198,6 +198,7 @@ def _train(name: str, grid: Any, out: pathlib.Path) -> None:
     name,
     training.plan(cells, laboratory.split),
     out,
+    split=laboratory.split,
     load=load,
     builder=functools.partial(laboratory.builder, make_model=_model),
     settings={'preprocessing': _PREPROCESSING.value},

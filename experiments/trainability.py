@@ -97,6 +97,7 @@ def main(_: list[str]) -> None:
     'trainability',
     plan,
     out,
+    split=laboratory.split,
     load=_load,
     builder=functools.partial(laboratory.builder, layerwise=False),
     settings={'preprocessing': _PREPROCESSING},

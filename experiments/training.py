@@ -6,6 +6,7 @@ before data are read.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+import functools
 import json
 import pathlib
 import shlex
@@ -16,6 +17,7 @@ from typing import Any
 from absl import flags
 from experiments import hosts
 from experiments import output
+from experiments import ray_cluster
 from experiments import stopping
 
 NUM_SEEDS = flags.DEFINE_integer(
@@ -23,9 +25,14 @@ NUM_SEEDS = flags.DEFINE_integer(
   2,
   'Each combination is trained with seeds 0, 1, ...',
   lower_bound=1,
+  upper_bound=10_000,
 )
 NUM_STEPS = flags.DEFINE_integer(
-  'num_steps', 400, 'Training steps of each network.', lower_bound=1
+  'num_steps',
+  400,
+  'Training steps of each network.',
+  lower_bound=1,
+  upper_bound=10_000_000,
 )
 DATA = flags.DEFINE_string(
   'data',
@@ -64,7 +71,7 @@ MESH = flags.DEFINE_string(
 # The sections of the help page that are the same for all.
 SECTIONS = {
   'Output': (output.OUT, RESUME, output.OVERWRITE, CHUNK_STEPS),
-  'Devices and hosts': (MESH, ARRANGEMENT, *hosts.FLAGS),
+  'Devices and hosts': (MESH, ARRANGEMENT, *hosts.FLAGS, *ray_cluster.FLAGS),
 }
 
 
@@ -86,6 +93,9 @@ def output_folder(name: str, parts: Sequence[str] = ()) -> pathlib.Path:
       raise ValueError(
         f'{out} holds files that are no study; give another --out'
       )
+    for part in parts:
+      if (out / part).is_symlink():
+        raise ValueError(f'{out / part} is a link; give another --out')
   return out
 
 
@@ -104,18 +114,29 @@ def plan(cells: Sequence[Any], split: Callable[..., Any]) -> Any:
     split: maps a cell to its static and its dynamic part.
   """
   import jax
-  from jaxdl import sweep
 
-  devices, group_size = sweep.mesh.select(MESH.value, jax.devices())
-  return sweep.plan(
-    cells,
-    split,
-    devices=devices,
-    group_size=group_size,
+  return _planner(split)(cells, jax.devices())
+
+
+def _planner(split: Callable[..., Any]) -> Callable[..., Any]:
+  """Returns what plans cells on devices, by the flags; it can be pickled."""
+  return functools.partial(
+    _plan,
+    split=split,
+    mesh=MESH.value,
     num_steps=NUM_STEPS.value,
     chunk_steps=CHUNK_STEPS.value,
     arrangement=None if ARRANGEMENT.value == 'auto' else ARRANGEMENT.value,
   )
+
+
+def _plan(
+  cells: Sequence[Any], devices: Sequence[Any], *, mesh: str, **options: Any
+) -> Any:
+  from jaxdl import sweep
+
+  devices, group_size = sweep.mesh.select(mesh, devices)
+  return sweep.plan(cells, devices=devices, group_size=group_size, **options)
 
 
 def claim(
@@ -154,6 +175,7 @@ def train(
   out: pathlib.Path,
   *,
   part: str = '',
+  split: Callable[..., Any],
   load: Callable[[], Any],
   builder: Callable[..., Any],
   settings: Mapping[str, Any],
@@ -166,6 +188,7 @@ def train(
     plan: what `plan` returned.
     out: the folder of the study; whether it can take it is checked first.
     part: the folder in `out` of this sweep, where a study has several.
+    split: what `plan` was given.
     load: returns the dataset, float32.
     builder: maps the shape of one input and the number of classes to what
       builds the experiment of a static part.
@@ -193,23 +216,26 @@ def train(
     progress.display(console) as display,
     stopping.OnInterrupt(display, f'{name}: {stopped}') as stop,
   ):
-    outcome = sweep.run(
-      plan,
-      builder(dataset.train_images.shape[1:], dataset.num_classes),
-      sweep.Data(*dataset[:4]),
-      laboratory.batches(len(dataset.train_labels)),
-      folder,
-      settings=settings,
-      attributes={
+    options: dict[str, Any] = {
+      'settings': settings,
+      'attributes': {
         **_attributes(name, plan, dataset, settings),
         **attributes,
       },
-      progress=progress.Watch(
+      'progress': progress.Watch(
         plan, dataset.num_classes, display, folder if resuming else None
       ),
-      stop=stop,
+      'stop': stop,
       **_there(),
-    )
+    }
+    build = builder(dataset.train_images.shape[1:], dataset.num_classes)
+    data = sweep.Data(*dataset[:4])
+    indices = laboratory.batches(len(dataset.train_labels))
+    if ray_cluster.is_asked_for():
+      recipe = sweep.tasks.Recipe(_planner(split), build, indices, folder)
+      outcome = ray_cluster.run(name, plan.cells, recipe, data, options)
+    else:
+      outcome = sweep.run(plan, build, data, indices, folder, **options)
   if not outcome.finished:
     raise KeyboardInterrupt(stopped)
 

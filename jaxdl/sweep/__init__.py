@@ -5,6 +5,7 @@ records them, `open_record` reads what was recorded.
 """
 
 from jaxdl.sweep import mesh
+from jaxdl.sweep import tasks
 from jaxdl.sweep.execute import Outcome
 from jaxdl.sweep.execute import run
 from jaxdl.sweep.experiment import Data
@@ -36,4 +37,5 @@ __all__ = [
   'plan',
   'predict_memory',
   'run',
+  'tasks',
 ]

@@ -7,19 +7,17 @@ import time
 import types
 from typing import Any, NamedTuple
 
+from jaxdl.sweep import admission
 from jaxdl.sweep import compilation
 from jaxdl.sweep import experiment as experiment_lib
 from jaxdl.sweep import folder as folder_lib
 from jaxdl.sweep import following
 from jaxdl.sweep import lanes
-from jaxdl.sweep import memory
 from jaxdl.sweep import parts
 from jaxdl.sweep import planning
 from jaxdl.sweep import processes
-from jaxdl.sweep import program as program_lib
 from jaxdl.sweep import saved_states
 from jaxdl.sweep import writing
-import numpy as np
 
 
 class Outcome(NamedTuple):
@@ -90,7 +88,9 @@ def run(
     work = _work(plan, group.index, out, unit)
     compiler = compilation.Compiler(compile_threads, work.own.num_lanes)
     stack.enter_context(contextlib.closing(compiler))
-    shapes = _trace(work, build, data, indices, compiler)
+    shapes = admission.admit(
+      work.own, work.pending, build, data, indices, compiler
+    )
     traced = time.monotonic()
     store = folder.open(shapes.values(), is_there=unit > 0)
     should_stop = lambda: group.should_stop(stop is not None and stop())
@@ -151,42 +151,3 @@ def _train(group, plan, work, sweep, progress) -> bool:
   endings = group.agree('ended', str(sweep.finished), follower.look)
   follower.look_now()
   return all(ending == str(True) for ending in endings)
-
-
-def _trace(work, build, data, indices, compiler):
-  """Traces programs, hands them to the compiler, and returns their shapes.
-
-  Parts of programs bear their first cell as a name.
-  A program that cannot fit is refused before anything is compiled for it.
-  """
-  plan, shapes = work.own, {}
-  for program in work.pending:
-    batch_size = np.shape(indices(program.cells[0], 0, 1))[1]
-    traced, shapes[program.first_cell] = program_lib.trace(
-      build(program.static), program, plan, data, batch_size
-    )
-    need = memory.predict_memory(program, shapes[program.first_cell], data)
-    memory.check_memory(plan, program, need)
-    compiler.add(program.first_cell, traced)
-  _check_memory(work, shapes, data, compiler)
-  return shapes
-
-
-def _check_memory(work, shapes, data, compiler):
-  """Raises a ValueError if the largest program does not fit by XLA's analysis.
-
-  The shapes alone have admitted all of them.
-  """
-  if not work.pending:
-    return
-  largest = max(
-    work.pending,
-    key=lambda program: memory.predict_memory(
-      program, shapes[program.first_cell], data
-    ),
-  )
-  compiled = compiler.start(largest.first_cell).chunk.result()
-  need = memory.predict_memory(
-    largest, shapes[largest.first_cell], data, compiled
-  )
-  memory.check_memory(work.own, largest, need)

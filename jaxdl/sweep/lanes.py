@@ -77,8 +77,8 @@ class Lanes:
   def run(
     self,
     programs: Sequence[planning.Program],
-    progress: Callable[[writing.Event], None],
-    waiting: Callable[[], None],
+    progress: Callable[[writing.Event], None] = lambda event: None,
+    waiting: Callable[[], None] = lambda: None,
   ) -> None:
     """Runs programs; whatever happens, all threads have ended on return.
 

@@ -91,7 +91,11 @@ def read(
   while at < cells.stop:
     file = next(f for f in files if f.step == step and at in f.cells)
     checkpoint = checkpoint_lib.read(file.path)
-    if checkpoint is None or checkpoint.step != step:
+    if (
+      checkpoint is None
+      or checkpoint.step != step
+      or {len(leaf) for leaf in checkpoint.leaves} - {len(file.cells)}
+    ):
       raise ValueError(
         f'checkpoint {file.path} is damaged; delete it to train its cells again'
       )

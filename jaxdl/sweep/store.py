@@ -105,9 +105,10 @@ def remove_partial_files(out: str | pathlib.Path) -> None:
   Args:
     out: the directory of the sweep.
   """
-  for partial in pathlib.Path(out).rglob('*.partial'):
-    if partial.is_file():
-      partial.unlink()
+  for folder in (claim.RECORD, claim.CHECKPOINTS):
+    for partial in (pathlib.Path(out) / folder).rglob('*.partial'):
+      if partial.is_file():
+        partial.unlink()
 
 
 def unit(store: Store) -> int:
@@ -325,6 +326,8 @@ def _create(group, name, shape, dtype, chunks, values=None, dims=_DIMS):
     chunks=chunks or tuple(max(size, 1) for size in shape),
     compressors=numcodecs.Zstd(level=1, checksum=True),
     fill_value=np.nan if np.dtype(dtype) == np.float32 else None,
+    # Else labels that are all zero could not be told from a lost file.
+    config={'write_empty_chunks': values is not None},
   )
   array.attrs['_ARRAY_DIMENSIONS'] = list(dims[: len(shape)])
   if values is not None and values.size:

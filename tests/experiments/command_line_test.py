@@ -98,6 +98,7 @@ class CommandLineTest(parameterized.TestCase):
     ('unknown_flag', ['--stepz=1'], "Unknown command line flag 'stepz'"),
     ('not_a_number', ['--steps=many'], 'flag --steps=many'),
     ('out_of_bounds', ['--steps=0'], 'flag --steps=0'),
+    ('line_break', ['--steps=1\n2'], 'flag --steps=1 2'),
     ('forgotten_dashes', ['steps=9'], "unexpected argument 'steps=9'"),
     ('our_own_raise', ['--steps=1'], 'width is 0; it must be at least 1'),
     ('no_such_file', ['--out=no/such'], 'No such file or directory: no/such'),

@@ -52,6 +52,15 @@ class MistakesTest(_Preprocessing):
       self.assert_mistake(done, 'files that are no study', 'another --out')
     self.assertEqual(os.listdir(self.out), ['thesis.tex'])
 
+  def test_part_that_is_a_link_is_not_followed(self):
+    elsewhere = self.folder / 'elsewhere'
+    elsewhere.mkdir()
+    self.out.mkdir()
+    (self.out / 'unit').symlink_to(elsewhere)
+    done = self.run_study('--preprocessing=unit', '--out=out', '--overwrite')
+    self.assert_mistake(done, 'out/unit is a link', 'another --out')
+    self.assertEqual(os.listdir(elsewhere), [])
+
 
 class StudyTest(_Preprocessing):
   def test_table_verdict_files_and_resumption(self):

@@ -1,0 +1,87 @@
+"""A study on a Ray cluster: each program is a task of some worker."""
+
+import atexit
+from collections.abc import Mapping, Sequence
+import contextlib
+import functools
+import importlib
+import os
+import sys
+from typing import Any
+
+from absl import flags
+from experiments import command_line
+
+_RAY = flags.DEFINE_string(
+  'ray',
+  None,
+  'Train programs as tasks of a Ray cluster: local starts one here, auto or an '
+  'address finds one that runs. Needs the extra jaxdl[ray].',
+)
+_CPUS = flags.DEFINE_integer(
+  'cpus_per_task', 1, 'Cores that a task on Ray takes.', lower_bound=1
+)
+_GPUS = flags.DEFINE_float(
+  'gpus_per_task',
+  0.0,
+  'GPUs that a task on Ray takes; less than 1 shares one.',
+  lower_bound=0.0,
+)
+
+FLAGS = (_RAY, _CPUS, _GPUS)
+
+
+def is_asked_for() -> bool:
+  """Returns whether the study trains on a cluster."""
+  return _RAY.value is not None
+
+
+def start() -> None:
+  """Connects to the cluster, or starts one, until this process ends.
+
+  Call it before JAX's first computation.
+
+  Raises:
+    ValueError: there is none.
+  """
+  from jaxdl.sweep import on_ray
+
+  stack = contextlib.ExitStack()
+  stack.enter_context(on_ray.session(_RAY.value or on_ray.LOCAL))
+  atexit.register(stack.close)
+
+
+def run(
+  name: str,
+  cells: Sequence[Any],
+  recipe: Any,
+  data: Any,
+  options: Mapping[str, Any],
+) -> Any:
+  """Trains cells on the cluster; returns what `sweep.run` does.
+
+  Args:
+    name: of the experiment.
+    cells: of the grid.
+    recipe: a `sweep.tasks.Recipe`; its folder is made absolute.
+    data: the data.
+    options: of `on_ray.run`.
+  """
+  from jaxdl.sweep import on_ray
+
+  prepare = functools.partial(_prepare, f'experiments.{name}', sys.argv)
+  return on_ray.run(
+    cells,
+    recipe._replace(out=os.path.abspath(recipe.out)),
+    data,
+    on_ray.Needs(_CPUS.value, _GPUS.value, prepare),
+    **options,
+  )
+
+
+def _prepare(module: str, arguments: Sequence[str]) -> None:
+  """Gives a worker the flags of the study, and sets JAX up as for it."""
+  importlib.import_module(module)
+  if not flags.FLAGS.is_parsed():
+    flags.FLAGS(arguments)
+  command_line.configure_jax()
