@@ -18,6 +18,7 @@ from jaxdl.sweep import planning
 from jaxdl.sweep import processes
 from jaxdl.sweep import saved_states
 from jaxdl.sweep import writing
+import numpy as np
 
 
 class Outcome(NamedTuple):
@@ -80,12 +81,13 @@ def run(
       resumed, by any number of processes.
   """
   begin = time.monotonic()
+  progress = progress or (lambda event: None)
   with contextlib.ExitStack() as stack:
     group = stack.enter_context(processes.Processes())
     folder = folder_lib.Folder(group, out, plan, settings, attributes)
     stack.enter_context(folder)
     unit = folder.claim(resume=resume, overwrite=overwrite)
-    work = _work(plan, group.index, out, unit)
+    work = _work(plan, group, out, unit)
     compiler = compilation.Compiler(compile_threads, work.own.num_lanes)
     stack.enter_context(contextlib.closing(compiler))
     shapes = admission.admit(
@@ -97,7 +99,10 @@ def run(
     sweep = lanes.Lanes(
       work.own, data, indices, store, compiler, shapes, should_stop
     )
-    finished = _train(group, plan, work, sweep, progress)
+    follower = following.Follower(
+      plan, work.others, work.saved, store, progress
+    )
+    finished = _train(group, work, sweep, progress, follower, should_stop)
   return _outcome(finished, sweep, begin, traced)
 
 
@@ -118,36 +123,43 @@ class _Work(NamedTuple):
   Attributes:
     own: the plan, with the programs, or parts of programs, of this process.
     pending: those of them that are left to train.
-    unit: how many cells a file of the record holds.
+    others: in process 0, what is left to train for the other processes.
+    saved: the step that each cell goes on from, `[cells]`.
   """
 
   own: planning.Plan
   pending: Sequence[planning.Program]
-  unit: int
+  others: Sequence[planning.Program]
+  saved: np.ndarray
 
 
-def _work(plan, process, out, unit) -> _Work:
+def _work(plan, group, out, unit) -> _Work:
   """Returns what a process has to do; `unit` is 0 where nothing was begun."""
-  unit, is_there = unit or parts.unit(plan), bool(unit)
-  programs = tuple(parts.of_process(plan, process, unit))
-  own = plan._replace(programs=programs)
-  if not is_there:
-    return _Work(own, programs, unit)
-  saved = saved_states.steps(out, len(plan.cells))
-  return _Work(own, parts.pending(programs, saved, plan.num_steps), unit)
-
-
-def _train(group, plan, work, sweep, progress) -> bool:
-  """Trains the part of this process; returns whether all have finished."""
-  progress = progress or (lambda event: None)
-  others = [
-    program
+  saved = np.zeros(len(plan.cells), int)
+  if unit:
+    saved = saved_states.steps(out, len(plan.cells))
+  shares = {
+    process: parts.of_process(plan, process, unit or parts.unit(plan))
     for process in parts.processes(plan)
-    for program in parts.of_process(plan, process, work.unit)
-    if group.leads and process != group.index
-  ]
-  follower = following.Follower(plan, others, sweep.store, progress)
+  }
+  own = shares.pop(group.index, [])
+  others = [program for share in shares.values() for program in share]
+  return _Work(
+    plan._replace(programs=tuple(own)),
+    parts.pending(own, saved, plan.num_steps),
+    parts.pending(others if group.leads else [], saved, plan.num_steps),
+    saved,
+  )
+
+
+def _train(group, work, sweep, progress, follower, should_stop) -> bool:
+  """Trains the part of this process; returns whether all have finished."""
+
+  def waiting() -> None:
+    follower.look()
+    should_stop()  # What is asked of a process that has ended is told to all.
+
   sweep.run(work.pending, progress, follower.look)
-  endings = group.agree('ended', str(sweep.finished), follower.look)
+  endings = group.agree('ended', str(sweep.finished), waiting)
   follower.look_now()
   return all(ending == str(True) for ending in endings)

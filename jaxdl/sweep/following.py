@@ -18,6 +18,7 @@ class Follower:
     self,
     plan: planning.Plan,
     programs: Sequence[planning.Program],
+    saved: np.ndarray,
     store: store_lib.Store,
     progress: Callable[[writing.Event], None],
   ):
@@ -25,7 +26,9 @@ class Follower:
 
     Args:
       plan: the plan.
-      programs: the parts that other processes train.
+      programs: the parts that other processes train, each from one step on.
+      saved: the step that each cell goes on from, `[cells]`, from before any
+        process wrote: what they have recorded by now is new.
       store: the store that they write to.
       progress: called with an event for the last chunk of each part.
     """
@@ -33,7 +36,7 @@ class Follower:
     self._programs = programs
     self._store = store
     self._progress = progress
-    self._seen = self._steps_done()
+    self._seen = [int(saved[program.first_cell]) for program in programs]
     self._last_look = time.monotonic()
 
   def look(self) -> None:

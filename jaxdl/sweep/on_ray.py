@@ -103,7 +103,9 @@ def run(
     store = folder.open(shapes, is_there=is_there)
     saved = saved_states.steps(out, len(plan.cells))
     pending = parts.pending(plan.programs, saved, plan.num_steps)
-    follower = following.Follower(plan, pending, store, progress or _ignore)
+    follower = following.Follower(
+      plan, pending, saved, store, progress or _ignore
+    )
     finished = _train(needs, pending, recipe, data, follower, stop)
   steps = saved_states.steps(out, len(plan.cells)) - saved
   return execute.Outcome(

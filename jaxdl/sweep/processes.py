@@ -36,6 +36,7 @@ class Processes:
     self._client: Any = _client() if self.count > 1 else None
     self._run = self._next_run()
     self._last_roll_call = time.monotonic()
+    self._lost: str | None = None
     self._is_stopping = False
 
   @property
@@ -103,9 +104,16 @@ class Processes:
   def _problem(self) -> str | None:
     """Returns which other process failed or is gone, if one is known to."""
     now = time.monotonic()
-    if now - self._last_roll_call < _SECONDS_BETWEEN_ROLL_CALLS:
-      return None
-    self._last_roll_call = now
+    if (
+      self._lost is None
+      and now - self._last_roll_call >= _SECONDS_BETWEEN_ROLL_CALLS
+    ):
+      self._last_roll_call = now
+      self._lost = self._call_the_roll()
+    return self._lost
+
+  def _call_the_roll(self) -> str | None:
+    """Asks which other process failed or is gone."""
     for index, message in sorted(self._all('failed').items()):
       return f'process {index} of {self.count}: {message}'
     living = self._client.get_live_nodes(list(range(self.count)))

@@ -24,7 +24,7 @@ class FollowerTest(absltest.TestCase):
     self.program = plan.programs[1]
     self.events = []
     self.follower = following.Follower(
-      plan, [self.program], self.store, self.events.append
+      plan, [self.program], np.zeros(8, int), self.store, self.events.append
     )
 
   def _record(self, start, stop):
@@ -49,6 +49,20 @@ class FollowerTest(absltest.TestCase):
     (event,) = self.events
     self.assertEqual(event.steps_done, 10)
     np.testing.assert_array_equal(event.metrics['loss'], [[8, 9]] * 4)
+
+  def test_what_was_recorded_before_it_began_is_shown(self):
+    self._record(0, 4)
+    self._record(4, 8)
+    for done, expected in ((4, [8]), (8, [])):
+      events = []
+      following.Follower(
+        linear_study.plan(),
+        [self.program],
+        np.full(8, done),
+        self.store,
+        events.append,
+      ).look_now()
+      self.assertEqual([event.steps_done for event in events], expected)
 
   def test_other_programs_are_not_followed(self):
     loss = {'loss': np.zeros((4, 4), np.float32)}

@@ -3,10 +3,12 @@
   python joined_study.py OUT PORT INDEX COUNT NUM_STEPS
 
 On its one device it trains its own cells. It tells on stdout when a chunk is
-recorded.
+recorded. Ctrl-C stops it, and the others with it.
 """
 
+import signal
 import sys
+import threading
 
 import jax
 from jaxdl import sweep
@@ -34,8 +36,12 @@ def main(out: str, port: str, index: str, count: str, num_steps: str) -> None:
   def told(event: sweep.Event) -> None:
     print(event.program.first_cell, event.steps_done, flush=True)
 
+  stop = threading.Event()
+  signal.signal(signal.SIGINT, lambda *_: stop.set())
   try:
-    outcome = linear_study.run(study, out, resume=True, progress=told)
+    outcome = linear_study.run(
+      study, out, resume=True, progress=told, stop=stop.is_set
+    )
     print('finished' if outcome.finished else 'stopped', flush=True)
   finally:
     processes.leave()

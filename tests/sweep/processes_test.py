@@ -3,6 +3,7 @@
 import functools
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
@@ -13,8 +14,10 @@ from absl.testing import parameterized
 import chex
 import jax
 from jaxdl import sweep
+from jaxdl.sweep import checkpoint
 from jaxdl.sweep import folder
 from jaxdl.sweep import processes
+from jaxdl.sweep import saved_states
 import numpy as np
 
 from tests.sweep import joined_study
@@ -113,6 +116,24 @@ class ProcessesTest(parameterized.TestCase):
     plan = linear_study.plan(num_devices=3, num_steps=_STEPS, chunk_steps=2)
     linear_study.run(plan, self.out, resume=True)
     self._assert_record_is_whole()
+
+  def test_one_that_has_trained_its_own_shows_and_stops_the_others(self):
+    plan = linear_study.plan(num_devices=2, num_steps=_LONG, chunk_steps=2)
+    linear_study.run(plan, self.out, stop=lambda: True)
+    first, second = plan.programs
+    mark = checkpoint.Checkpoint(_LONG, True, ())
+    # All that process 0 would train, and the half of what process 1 would.
+    for done in (first, second.part(0, 2, second.devices)):
+      saved_states.write(self.out, done, mark)
+
+    started = self._join(2, num_steps=_LONG)
+    cell, _ = started[0].stdout.readline().split()
+    started[0].send_signal(signal.SIGINT)
+
+    self.assertEqual(cell, '6')
+    for process in started:
+      output, errors = process.communicate(timeout=_SECONDS)
+      self.assertEqual(output.splitlines()[-1:], ['stopped'], errors)
 
   def test_the_others_end_with_process_0(self):
     first, second = self._join(2, num_steps=_LONG)
