@@ -81,7 +81,6 @@ def run(
       resumed, by any number of processes.
   """
   begin = time.monotonic()
-  progress = progress or (lambda event: None)
   with contextlib.ExitStack() as stack:
     group = stack.enter_context(processes.Processes())
     folder = folder_lib.Folder(group, out, plan, settings, attributes)
@@ -99,10 +98,7 @@ def run(
     sweep = lanes.Lanes(
       work.own, data, indices, store, compiler, shapes, should_stop
     )
-    follower = following.Follower(
-      plan, work.others, work.saved, store, progress
-    )
-    finished = _train(group, work, sweep, progress, follower, should_stop)
+    finished = _train(group, plan, work, sweep, progress, should_stop)
   return _outcome(finished, sweep, begin, traced)
 
 
@@ -152,8 +148,12 @@ def _work(plan, group, out, unit) -> _Work:
   )
 
 
-def _train(group, work, sweep, progress, follower, should_stop) -> bool:
+def _train(group, plan, work, sweep, progress, should_stop) -> bool:
   """Trains the part of this process; returns whether all have finished."""
+  progress = progress or (lambda event: None)
+  follower = following.Follower(
+    plan, work.others, work.saved, sweep.store, progress
+  )
 
   def waiting() -> None:
     follower.look()
