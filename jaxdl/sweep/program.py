@@ -71,7 +71,7 @@ def replicated(mesh: jax.sharding.Mesh) -> jax.sharding.NamedSharding:
   return _sharding(mesh)
 
 
-def _sharding(mesh: jax.sharding.Mesh, *axes: str | None):
+def _sharding(mesh: Any, *axes: str | None) -> jax.sharding.NamedSharding:
   return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(*axes))
 
 
@@ -219,10 +219,8 @@ def _train_chunk(step_fn, state, indices, seed, dynamic, data, start, count):
   step_key = _keys(seed)[1]
 
   def train(state, i):
-    batch = jax.lax.with_sharding_constraint(
-      (data.train_images[indices[i]], data.train_labels[indices[i]]),
-      jax.sharding.PartitionSpec(DATA),
-    )
+    # The indices are spread over `data`, and so is what they gather.
+    batch = (data.train_images[indices[i]], data.train_labels[indices[i]])
     key = jax.random.fold_in(step_key, start + i)
     state, metrics = step_fn(state, batch, dynamic, key)
     return state, _as_float32(metrics)
