@@ -32,8 +32,12 @@ from jaxdl.sweep import writing
 
 LOCAL = 'local'
 _SECONDS_BETWEEN_LOOKS = 1.0
+_SECONDS_TO_END = 30.0
 # How often a task is started again if its worker is lost.
 _MAX_RETRIES = 3
+_RESOURCES = ('CPU', 'GPU')
+# Of a GPU's memory, JAX takes this share for itself.
+_MEMORY_SHARE = 0.75
 
 
 class Needs(NamedTuple):
@@ -96,6 +100,11 @@ def run(
   out = pathlib.Path(recipe.out)
   plan = recipe.plan(cells, jax.local_devices())
   group = processes.Processes()
+  # The plan's are those of this process, which trains nothing.
+  attributes = {
+    'devices': f'{_resources(_wanted(needs))} a task of Ray',
+    **attributes,
+  }
   with folder_lib.Folder(group, out, plan, settings, attributes) as folder:
     is_there = folder.claim(resume=resume, overwrite=overwrite) > 0
     shapes = [] if is_there else _shapes(plan, recipe, data)
@@ -170,17 +179,40 @@ def _check(needs: Needs) -> None:
   try:
     import ray
 
-    there = ray.cluster_resources() if ray.is_initialized() else None
+    machines = ray.nodes() if ray.is_initialized() else None
   except ImportError:
-    there = None
-  if there is None:
+    machines = None
+  if machines is None:
     raise ValueError('there is no Ray cluster; enter `session` first')
-  for name, wanted in (('CPU', needs.cpus), ('GPU', needs.gpus)):
-    if wanted > there.get(name, 0):
-      raise ValueError(
-        f'a task takes {wanted:g} {name}, and the cluster has '
-        f'{there.get(name, 0):g}; give less'
-      )
+  if needs.gpus != round(needs.gpus, 4 if needs.gpus < 1 else 0):
+    raise ValueError(
+      f'a task takes {needs.gpus:g} GPU; give a whole number or, to share one, '
+      'a fraction in steps of 0.0001'
+    )
+  there = [machine['Resources'] for machine in machines if machine['Alive']]
+  wanted = _wanted(needs)
+  if not any(
+    all(found.get(name, 0) >= number for name, number in wanted.items())
+    for found in there
+  ):
+    most: Mapping[str, float] = max(
+      there,
+      key=lambda found: (found.get('GPU', 0), found.get('CPU', 0)),
+      default={},
+    )
+    raise ValueError(
+      f'a task takes {_resources(wanted)}, which no machine of the cluster '
+      f'has; the largest has {_resources(most)}: give less'
+    )
+
+
+def _wanted(needs: Needs) -> dict[str, float]:
+  return {'CPU': needs.cpus, 'GPU': needs.gpus}
+
+
+def _resources(found: Mapping[str, float]) -> str:
+  """Returns cores and accelerators in words."""
+  return ' and '.join(f'{found.get(name, 0):g} {name}' for name in _RESOURCES)
 
 
 def _train(needs, pending, recipe, data, follower, stop) -> bool:
@@ -210,10 +242,23 @@ def _train(needs, pending, recipe, data, follower, stop) -> bool:
         stop_file.touch()
       for reference in done:
         finished.append(_result(reference, running.pop(reference)))
+  except BaseException:
+    _cancel(list(running))
+    raise
   finally:
     stop_file.unlink(missing_ok=True)
   follower.look_now()
   return all(finished)
+
+
+def _cancel(references: list[Any]) -> None:
+  """Ends tasks at once: the folder is theirs only while it is locked."""
+  import ray
+
+  for reference in references:
+    ray.cancel(reference, force=True)
+  if references:
+    ray.wait(references, num_returns=len(references), timeout=_SECONDS_TO_END)
 
 
 def _result(reference: Any, program: planning.Program) -> bool:
@@ -236,6 +281,9 @@ def _result(reference: Any, program: planning.Program) -> bool:
 
 def _environment(needs: Needs) -> dict[str, str]:
   """Returns what JAX in a worker reads."""
+  if 0 < needs.gpus < 1:  # Else the first takes what is for others.
+    share = f'{_MEMORY_SHARE * needs.gpus:.4f}'
+    return {'XLA_PYTHON_CLIENT_MEM_FRACTION': share}
   if needs.gpus:
     return {}
   return {'JAX_PLATFORMS': 'cpu', 'JAX_NUM_CPU_DEVICES': str(needs.cpus)}

@@ -9,6 +9,7 @@ import tempfile
 from unittest import mock
 
 from absl.testing import absltest
+from absl.testing import parameterized
 import chex
 import jax
 from jaxdl import sweep
@@ -35,7 +36,7 @@ def _undisturbed(num_steps):
     return sweep.open_record(out).load()
 
 
-class _Test(absltest.TestCase):
+class _Test(parameterized.TestCase):
   def setUp(self):
     super().setUp()
     self.out = pathlib.Path(self.create_tempdir().full_path) / 'out'
@@ -117,15 +118,60 @@ class ClusterTest(_Test):
       on_ray.run(ray_study.cells(), recipe, linear_study.data())
     self.assertFalse(self.out.exists())
 
-  def test_task_that_fits_nowhere_is_refused(self):
+  @parameterized.parameters(
+    (on_ray.Needs(cpus=5), '5 CPU and 0 GPU, which no machine .* 2 CPU and 1'),
+    (on_ray.Needs(cpus=4, gpus=1), '4 CPU and 1 GPU, which no machine'),
+    (on_ray.Needs(gpus=2), '1 CPU and 2 GPU, which no machine'),
+    (on_ray.Needs(gpus=1.5), '1.5 GPU; give a whole number or, to share one,'),
+    (on_ray.Needs(gpus=1e-5), '1e-05 GPU; give a whole number'),
+    (on_ray.Needs(gpus=float('nan')), 'nan GPU; give a whole number'),
+    (on_ray.Needs(gpus=float('inf')), 'inf GPU, which no machine'),
+  )
+  def test_task_that_fits_on_no_machine_is_refused(self, needs, message):
     ray = mock.Mock()
-    ray.cluster_resources.return_value = {'CPU': 4.0}
+    ray.nodes.return_value = [
+      {'Alive': True, 'Resources': {'CPU': 4.0}},
+      {'Alive': True, 'Resources': {'CPU': 2.0, 'GPU': 1.0}},
+      {'Alive': False, 'Resources': {'CPU': 64.0, 'GPU': 8.0}},
+    ]
     with mock.patch.dict(sys.modules, {'ray': ray}):
       on_ray._check(on_ray.Needs(cpus=4))
-      with self.assertRaisesRegex(ValueError, '9 CPU, and the cluster has 4;'):
-        on_ray._check(on_ray.Needs(cpus=9))
-      with self.assertRaisesRegex(ValueError, '0.5 GPU, .* has 0; give less'):
-        on_ray._check(on_ray.Needs(gpus=0.5))
+      on_ray._check(on_ray.Needs(cpus=2, gpus=0.5))
+      with self.assertRaisesRegex(ValueError, message):
+        on_ray._check(needs)
+
+  def test_tasks_that_share_a_gpu_share_its_memory(self):
+    name = 'XLA_PYTHON_CLIENT_MEM_FRACTION'
+    shared = float(on_ray._environment(on_ray.Needs(gpus=0.25))[name])
+    self.assertBetween(4 * shared, 0.5, 1)
+    self.assertNotIn(name, on_ray._environment(on_ray.Needs(gpus=2)))
+
+
+class FailureTest(_Test):
+  def test_whatever_ends_the_study_ends_its_tasks_first(self):
+    """Else they would write to a folder that is no longer locked."""
+    ray = mock.Mock()
+    ray.nodes.return_value = [{'Alive': True, 'Resources': {'CPU': 2.0}}]
+    ray.wait.side_effect = lambda tasks, **_: ([], tasks)
+    started = ray.remote.return_value.return_value.remote
+    started.side_effect = ['first', 'second', 'third', 'fourth']
+
+    def fail():
+      raise RuntimeError('no more')
+
+    with mock.patch.dict(sys.modules, {'ray': ray}):
+      with self.assertRaisesRegex(RuntimeError, 'no more'):
+        on_ray.run(
+          ray_study.cells(),
+          ray_study.recipe(self.out, _FEW),
+          linear_study.data(),
+          stop=fail,
+        )
+    ended = [call.args[0] for call in ray.cancel.call_args_list]
+    self.assertCountEqual(ended, ['first', 'second', 'third', 'fourth'])
+    self.assertEqual(ray.wait.call_args.args, (ended,))
+    devices = sweep.open_record(self.out).attrs['devices']
+    self.assertEqual(devices, '1 CPU and 0 GPU a task of Ray')
 
 
 if __name__ == '__main__':
