@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import contextlib
 import logging
 import pathlib
+import socket
 import time
 import types
 from typing import Any, NamedTuple
@@ -33,6 +34,7 @@ from jaxdl.sweep import writing
 LOCAL = 'local'
 _SECONDS_BETWEEN_LOOKS = 1.0
 _SECONDS_TO_END = 30.0
+_SECONDS_TO_ANSWER = 10.0
 # How often a task is started again if its worker is lost.
 _MAX_RETRIES = 3
 _RESOURCES = ('CPU', 'GPU')
@@ -162,8 +164,9 @@ def session(address: str = LOCAL) -> Iterator[None]:
   if address == LOCAL:
     options['include_dashboard'] = False
   try:
+    _knock(address)
     ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
-  except (ConnectionError, RuntimeError, ValueError) as error:
+  except (OSError, OverflowError, RuntimeError, ValueError) as error:
     raise ValueError(
       f'no Ray cluster at {address!r}: {str(error).splitlines()[0]}; start one '
       f'with `ray start --head`, or give {LOCAL!r}'
@@ -172,6 +175,13 @@ def session(address: str = LOCAL) -> Iterator[None]:
     yield
   finally:
     ray.shutdown()
+
+
+def _knock(address: str) -> None:
+  """Raises an OSError if nobody is at HOST:PORT; Ray would try for minutes."""
+  host, _, port = address.rpartition(':')
+  if host and '/' not in host and port.isdecimal():
+    socket.create_connection((host, int(port)), _SECONDS_TO_ANSWER).close()
 
 
 def _check(needs: Needs) -> None:

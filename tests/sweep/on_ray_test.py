@@ -112,6 +112,13 @@ class ClusterTest(_Test):
       with self.assertRaisesRegex(ValueError, r"pip install 'jaxdl\[ray\]'"):
         self.enterContext(on_ray.session())
 
+  @parameterized.parameters('127.0.0.1:1', '127.0.0.1:99999')
+  def test_address_of_nobody_is_refused_before_ray_tries(self, address):
+    with mock.patch.dict(sys.modules, {'ray': mock.Mock()}) as modules:
+      with self.assertRaisesRegex(ValueError, f'no Ray cluster at .{address}'):
+        self.enterContext(on_ray.session(address))
+      modules['ray'].init.assert_not_called()
+
   def test_without_a_cluster_nothing_is_begun(self):
     recipe = ray_study.recipe(self.out)
     with self.assertRaisesRegex(ValueError, 'no Ray cluster; enter `session`'):
