@@ -277,6 +277,8 @@ def _description(plan: Any, dataset: Any, part: str) -> str:
   )
   if jax.process_count() > 1:
     devices += f' of {_count(jax.process_count(), "process")}'
+  if ray_cluster.is_asked_for():
+    devices = 'a Ray cluster'
   return (
     f'{f"{part}: " if part else ""}'
     f'{_count(len(plan.cells), "network")} in '

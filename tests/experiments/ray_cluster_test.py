@@ -2,8 +2,11 @@
 
 import subprocess
 import sys
+import types
 
 from absl.testing import absltest
+from absl.testing import flagsaver
+from experiments import training
 
 from tests.experiments import study
 
@@ -43,6 +46,23 @@ class StartTest(absltest.TestCase):
     self.assertEqual(_planned('--mesh=cells:3'), ('3\n', ''))
     printed, _ = _planned('--mesh=cells:4')
     self.assertIn("mesh 'cells:4' takes 4 devices, and there are 3", printed)
+
+  def test_what_trains_is_not_the_devices_of_this_process(self):
+    plan = types.SimpleNamespace(
+      cells=[{}, {}],
+      num_devices=1,
+      num_steps=3,
+      programs=[
+        types.SimpleNamespace(devices=[types.SimpleNamespace(platform='cpu')])
+      ],
+    )
+    dataset = types.SimpleNamespace(name='digits', train_labels=[0] * 9)
+    for ray, place in ((None, '1 cpu device'), ('local', 'a Ray cluster')):
+      with flagsaver.flagsaver(ray=ray):
+        self.assertEqual(
+          training._description(plan, dataset, ''),
+          f'2 networks in 1 program on {place}; 3 steps on digits (9 images)',
+        )
 
 
 if __name__ == '__main__':
