@@ -43,11 +43,11 @@ def write(
     folder / f'cells-{cells.start}-{cells.stop}-step-{checkpoint.step}.msgpack',
     checkpoint,
   )
-  for file in _files(folder):
-    is_covered = (
-      cells.start <= file.cells.start and file.cells.stop <= cells.stop
-    )
-    if is_covered and file.step < checkpoint.step:
+  # Those of other parts too: together they may supersede a wider one.
+  files = _files(folder)
+  saved = _latest(files, max(file.cells.stop for file in files))
+  for file in files:
+    if (saved[file.cells.start : file.cells.stop] > file.step).all():
       file.path.unlink(missing_ok=True)
 
 
@@ -58,11 +58,7 @@ def steps(out: str | pathlib.Path, num_cells: int) -> np.ndarray:
     out: the directory of the sweep.
     num_cells: the number of cells of its record.
   """
-  saved = np.zeros(num_cells, int)
-  for file in _files(pathlib.Path(out) / claim.CHECKPOINTS):
-    own = saved[file.cells.start : file.cells.stop]
-    np.maximum(own, file.step, out=own)
-  return saved
+  return _latest(_files(pathlib.Path(out) / claim.CHECKPOINTS), num_cells)
 
 
 def read(
@@ -111,6 +107,15 @@ def read(
 def _cells(program: planning.Program) -> range:
   first = program.first_cell
   return range(first, first + len(program.cells))
+
+
+def _latest(files: Sequence[_File], num_cells: int) -> np.ndarray:
+  """Returns the last step at which each cell is saved in some files."""
+  saved = np.zeros(num_cells, int)
+  for file in files:
+    own = saved[file.cells.start : file.cells.stop]
+    np.maximum(own, file.step, out=own)
+  return saved
 
 
 def _files(folder: pathlib.Path) -> list[_File]:

@@ -68,6 +68,22 @@ class SavedStatesTest(absltest.TestCase):
       self._read(6, 8).leaves[0], np.array([[6.0, 2], [7, 2]])
     )
 
+  def test_parts_that_all_went_further_supersede_the_whole(self):
+    self._save(0, 8, 2)
+    self._save(0, 4, 4)
+    self._save(6, 8, 4)
+    self.assertLen(list((self.out / 'checkpoints').iterdir()), 3)
+    self._save(4, 6, 6)
+    self.assertEqual(
+      sorted(path.name for path in (self.out / 'checkpoints').iterdir()),
+      [
+        'cells-0-4-step-4.msgpack',
+        'cells-4-6-step-6.msgpack',
+        'cells-6-8-step-4.msgpack',
+      ],
+    )
+    self.assertEqual(self._read(0, 4).step, 4)
+
   def test_other_files_are_left_alone(self):
     note = self.out / 'checkpoints' / 'cells-notes.msgpack'
     note.touch()
