@@ -39,22 +39,21 @@ def is_asked_for() -> bool:
 def start() -> None:
   """Connects to the cluster, or starts one, until this process ends.
 
-  Call it before JAX's first computation. Where tasks have no accelerators, this
-  process has the devices of one, so that what they cannot do is refused here.
+  Call it before JAX's first computation. This process computes nothing, and
+  leaves accelerators to the tasks: it plans on as many devices of a CPU as a
+  task has, so that what tasks cannot do is refused here.
 
   Raises:
     ValueError: there is none.
   """
+  import jax
   from jaxdl.sweep import on_ray
 
   stack = contextlib.ExitStack()
   stack.enter_context(on_ray.session(_RAY.value or on_ray.LOCAL))
   atexit.register(stack.close)
-  if not _GPUS.value:
-    import jax
-
-    jax.config.update('jax_platforms', 'cpu')
-    jax.config.update('jax_num_cpu_devices', _CPUS.value)
+  jax.config.update('jax_platforms', 'cpu')
+  jax.config.update('jax_num_cpu_devices', int(_GPUS.value) or _CPUS.value)
 
 
 def run(

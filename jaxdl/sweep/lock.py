@@ -10,7 +10,8 @@ class Lock:
   """Keeps other processes from a directory; a context manager, which frees it.
 
   The lock is the kernel's, on the directory itself: there is no file that a
-  killed process could leave behind.
+  killed process could leave behind. It holds on one machine; a network's file
+  system may not tell others of it, or know no locks.
   """
 
   def __init__(self, out: str | os.PathLike[str]):
@@ -44,3 +45,5 @@ class Lock:
         f'another process is writing to {self._out}; wait until it has ended, '
         'or give another --out'
       ) from None
+    except OSError:  # The file system knows no locks.
+      pass

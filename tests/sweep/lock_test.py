@@ -1,9 +1,11 @@
 """Tests for `sweep/lock.py`."""
 
+import errno
 import pathlib
 import signal
 import subprocess
 import sys
+from unittest import mock
 
 from absl.testing import absltest
 from jaxdl.sweep import lock
@@ -48,6 +50,13 @@ class LockTest(absltest.TestCase):
       process.send_signal(signal.SIGKILL)
     with lock.Lock(self.out) as after:
       after.take()
+
+  def test_file_system_without_locks_is_written_to_all_the_same(self):
+    unsupported = OSError(errno.ENOTSUP, 'Operation not supported')
+    with mock.patch('fcntl.flock', side_effect=unsupported):
+      with lock.Lock(self.out) as taken:
+        taken.take()
+    self.assertTrue(self.out.is_dir())
 
 
 if __name__ == '__main__':
