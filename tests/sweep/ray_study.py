@@ -49,13 +49,25 @@ def _compile_quickly() -> None:
   jax.config.update('jax_disable_most_optimizations', True)
 
 
+def _parent(process: int) -> int:
+  """Returns the parent of a process."""
+  status = pathlib.Path(f'/proc/{process}/stat').read_text()
+  return int(status.rpartition(')')[2].split()[1])
+
+
 def _workers() -> list[int]:
-  """Returns the processes that work on a task."""
+  """Returns the processes that work on a task of this cluster.
+
+  The raylet that starts them is a child of this process; other clusters on this
+  machine are not to be touched.
+  """
   found = []
   for path in pathlib.Path('/proc').glob('[0-9]*/cmdline'):
+    process = int(path.parent.name)
     try:
       if path.read_bytes().startswith(b'ray::_work'):
-        found.append(int(path.parent.name))
+        if _parent(_parent(process)) == os.getpid():
+          found.append(process)
     except OSError:  # It has just ended.
       continue
   return found
