@@ -18,8 +18,8 @@ import pathlib
 
 from absl import flags
 from benchmarks import catalogue
+from benchmarks import clocks
 from benchmarks import running
-from benchmarks import timing
 from benchmarks import words
 from experiments import command_line
 
@@ -87,7 +87,7 @@ def _say(line: str) -> None:
 def _announce(entries: Sequence[catalogue.Entry], folder: pathlib.Path) -> None:
   minutes = sum(entry.seconds for entry in entries) / 60
   time = 'a few minutes' if _QUICK.value else f'about {minutes:.0f} minutes'
-  machine = timing.machine()
+  machine = clocks.machine()
   _say(
     f'{len(entries)} benchmarks, {time} on two idle cores (here: '
     f'{words.machine(machine)}), into {folder}.'

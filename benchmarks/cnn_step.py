@@ -288,7 +288,7 @@ def measurements() -> Iterator[results.Measurement]:
 
 def _measured(sides: dict[str, Side], num_steps: int) -> results.Measurement:
   """Times the sides; cores' time also tells on a machine that is shared."""
-  cores: timing.Times = {name: [] for name in sides}
+  cores: dict[str, list[float]] = {name: [] for name in sides}
 
   def recorder(name):
     return lambda: cores[name].append(sides[name].run())

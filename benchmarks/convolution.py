@@ -13,14 +13,15 @@ from collections.abc import Callable, Iterator, Sequence
 import functools
 
 from absl import flags
+from benchmarks import clocks
 from benchmarks import convolution_forms
 from benchmarks import reporting
 from benchmarks import results
-from benchmarks import timing
 from experiments import command_line
 import jax
 import jax.numpy as jnp
 from jaxdl import choice
+from jaxdl import timing
 import numpy as np
 import torch
 
@@ -174,9 +175,9 @@ def _measured(
   repeats = _LOOP_STEPS if _LOOP.value else 1
   for run in sides.values():
     run()
-  clocks = timing.interleaved(sides, _ROUNDS.value)
+  readings = timing.interleaved(sides, _ROUNDS.value, clocks.now)
   notes = {}
-  for name, values in clocks.items():
+  for name, values in readings.items():
     wall, core = gigaflops * repeats / np.median(values, axis=0)
     notes[name] = f'{wall:.0f} GFLOP/s, {core:.0f} a busy core'
   ratio = results.Ratio(
@@ -189,7 +190,7 @@ def _measured(
   return results.Measurement(
     f'a convolution, {title}, {where}',
     'ms',
-    timing.sides(clocks, 1e3 / repeats, notes),
+    clocks.sides(readings, 1e3 / repeats, notes),
     (ratio,) if _OURS in sides else (),
   )
 

@@ -22,10 +22,10 @@ import tempfile
 import time
 
 from absl import flags
+from benchmarks import clocks
 from benchmarks import pytorch_study
 from benchmarks import reporting
 from benchmarks import results
-from benchmarks import timing
 from jaxdl import sweep
 import numpy as np
 import torch
@@ -45,7 +45,7 @@ _RIVALS = {  # What each is called, and the goal.
 
 def study_seconds(
   arguments: Sequence[str], folder: pathlib.Path
-) -> timing.Clock:
+) -> clocks.Clock:
   """Runs the study as a user does, from an empty cache, into a folder."""
   begin = _with_children()
   subprocess.run(
@@ -63,7 +63,7 @@ def study_seconds(
   return _with_children() - begin
 
 
-def _with_children() -> timing.Clock:
+def _with_children() -> clocks.Clock:
   """Returns the time of the wall, and of the cores in ended processes."""
   usage = resource.getrusage(resource.RUSAGE_CHILDREN)
   return np.array([time.perf_counter(), usage.ru_utime + usage.ru_stime])
@@ -88,7 +88,7 @@ def pytorch_seconds(
   num_steps: int,
   data: pytorch_study.Data,
   workers: pytorch_study.Workers,
-) -> dict[str, timing.Clock]:
+) -> dict[str, clocks.Clock]:
   """Returns the time of both arrangements, each network's steps scaled."""
   left = num_steps - pytorch_study.WARMUP_STEPS
   timed = left if _FULL.value else min(_STEPS.value, left)
@@ -110,18 +110,18 @@ def measurements(arguments: Sequence[str]) -> Iterator[results.Measurement]:
   """
   torch.set_num_threads(os.cpu_count() or 1)
   data = pytorch_study.load()
-  clocks: dict[str, list[timing.Clock]] = {OURS: [], ONE: [], MANY: []}
+  readings: dict[str, list[clocks.Clock]] = {OURS: [], ONE: [], MANY: []}
   with (
     tempfile.TemporaryDirectory() as temporary,
     pytorch_study.Workers(data) as workers,
   ):
     folder = pathlib.Path(temporary)
     for _ in range(_ROUNDS.value):
-      clocks[OURS].append(study_seconds(arguments, folder))
+      readings[OURS].append(study_seconds(arguments, folder))
       cells, num_steps = networks(folder / 'study' / 'record.zarr')
       pytorch = pytorch_seconds(cells, num_steps, data, workers)
       for name, clock in pytorch.items():
-        clocks[name].append(clock)
+        readings[name].append(clock)
   steps = 'all' if _FULL.value else f'scaled from {_STEPS.value}'
   alone = f'training alone, {steps} steps of each network'
   notes = {OURS: 'from start to report, compiled from cold'}
@@ -129,7 +129,7 @@ def measurements(arguments: Sequence[str]) -> Iterator[results.Measurement]:
   yield results.Measurement(
     f'{study}, {cells[0].depth} layers, {num_steps} steps',
     's',
-    timing.sides(clocks, notes={**dict.fromkeys(clocks, alone), **notes}),
+    clocks.sides(readings, notes={**dict.fromkeys(readings, alone), **notes}),
     tuple(
       results.Ratio(
         f'{study}, compilation and report included, against {rival}',

@@ -11,7 +11,7 @@ import multiprocessing
 import os
 from typing import NamedTuple
 
-from benchmarks import timing
+from benchmarks import clocks
 from jaxdl.data import preprocessing
 from jaxdl.data import sources
 import torch
@@ -118,21 +118,21 @@ def train(cell: Cell, data: Data) -> Iterator[torch.Tensor]:
 
 
 class Cost(NamedTuple):
-  """What the training of a network costs; times are `timing.Clock`s."""
+  """What the training of a network costs; times are `clocks.Clock`s."""
 
-  warmup: timing.Clock  # Making the network, and its first steps.
-  steps: timing.Clock  # The steps after these.
+  warmup: clocks.Clock  # Making the network, and its first steps.
+  steps: clocks.Clock  # The steps after these.
 
 
 def cost(cell: Cell, data: Data, num_steps: int) -> Cost:
   """Trains for `WARMUP_STEPS`, then for `num_steps` that are timed."""
-  begin = timing.now()
+  begin = clocks.now()
   steps = train(cell, data)
   history = [next(steps) for _ in range(WARMUP_STEPS)]
-  warm = timing.now()
+  warm = clocks.now()
   history += [next(steps) for _ in range(num_steps)]
   torch.stack(history)
-  return Cost(warm - begin, timing.now() - warm)
+  return Cost(warm - begin, clocks.now() - warm)
 
 
 class Workers:

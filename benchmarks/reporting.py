@@ -20,8 +20,8 @@ import time
 from typing import Any, NoReturn
 
 from absl import flags
+from benchmarks import clocks
 from benchmarks import results
-from benchmarks import timing
 from benchmarks import words
 from experiments import command_line
 
@@ -53,7 +53,7 @@ def report(measurements: Iterable[results.Measurement]) -> results.Result:
   Returns:
     What was found, with what it was measured on.
   """
-  begin, machine, versions = time.monotonic(), timing.machine(), _versions()
+  begin, machine, versions = time.monotonic(), clocks.machine(), _versions()
   date = datetime.datetime.now(datetime.UTC)
   print(words.head(machine, versions), flush=True)
   taken = []

@@ -175,28 +175,23 @@ def found(measurement: Measurement, ratio: Ratio) -> Found:
   Raises:
     ValueError: a side is missing, or the two have not as many rounds.
   """
-  above, below = (
-    measurement.side(name).values
-    for name in (ratio.numerator, ratio.denominator)
-  )
-  return _over_rounds(ratio, above, below)
+  above, below = _both_sides(measurement, ratio)
+  return _over_rounds(ratio, above.values, below.values)
 
 
 def found_of_cores(measurement: Measurement, ratio: Ratio) -> Found | None:
-  """Returns a ratio of the time of the cores, or None where none was taken.
+  """Returns `found` of the time of the cores, or None where none was taken."""
+  above, below = _both_sides(measurement, ratio)
+  if not above.cores or not below.cores:
+    return None
+  return _over_rounds(ratio, above.cores, below.cores)
 
-  Args:
-    measurement: that has the ratio.
-    ratio: one of its own.
 
-  Raises:
-    ValueError: a side is missing, or the two have not as many rounds.
-  """
-  above, below = (
-    measurement.side(name).cores
-    for name in (ratio.numerator, ratio.denominator)
+def _both_sides(measurement: Measurement, ratio: Ratio) -> tuple[Side, Side]:
+  return (
+    measurement.side(ratio.numerator),
+    measurement.side(ratio.denominator),
   )
-  return _over_rounds(ratio, above, below) if above and below else None
 
 
 def _over_rounds(

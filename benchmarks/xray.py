@@ -23,14 +23,15 @@ from typing import Any, NamedTuple
 import warnings
 
 from absl import flags
+from benchmarks import clocks
 from benchmarks import reporting
 from benchmarks import results
-from benchmarks import timing
 from flax import linen
 import jax
 import jax.numpy as jnp
 import jaxdl
 from jaxdl import models
+from jaxdl import timing
 from jaxdl import x_ray
 from jaxdl.training import loss
 from jaxdl.x_ray import examination
@@ -218,8 +219,8 @@ def _compilation(name: str, case: Case) -> results.Measurement:
 
   sides = {side: functools.partial(compile_anew, side) for side in passes(case)}
   goals = {_PROBE: _COMPILATION_GOAL, _XRAY: _COMPILATION_GOAL}
-  clocks = timing.interleaved(sides, _COMPILATIONS.value)
-  return _compared(f'{name}: compiling', clocks, 1, goals)
+  readings = timing.interleaved(sides, _COMPILATIONS.value, clocks.now)
+  return _compared(f'{name}: compiling', readings, 1, goals)
 
 
 def _timed(
@@ -231,18 +232,18 @@ def _timed(
   """Times sides that are compiled before."""
   for run in sides.values():
     run()
-  clocks = timing.interleaved(sides, _ROUNDS.value)
-  return _compared(title, clocks, count, goals)
+  readings = timing.interleaved(sides, _ROUNDS.value, clocks.now)
+  return _compared(title, readings, count, goals)
 
 
 def _compared(
   title: str,
-  clocks: dict[str, list[timing.Clock]],
+  readings: dict[str, list[clocks.Clock]],
   count: int,
   goals: Mapping[str, float],
 ) -> results.Measurement:
   """Compares each side to the first, in milliseconds for each of a count."""
-  base, *others = clocks
+  base, *others = readings
   ratios = tuple(
     results.Ratio(
       f'{title}: `{side}` over `{base}`',
@@ -254,7 +255,7 @@ def _compared(
     for side in others
   )
   return results.Measurement(
-    title, 'ms', timing.sides(clocks, 1e3 / count), ratios
+    title, 'ms', clocks.sides(readings, 1e3 / count), ratios
   )
 
 

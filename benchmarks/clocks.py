@@ -1,6 +1,6 @@
 """What benchmarks know of time: of the wall and of the cores, and where."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 import os
 import pathlib
 import time
@@ -17,41 +17,23 @@ def now() -> Clock:
   return np.array([time.perf_counter(), time.process_time()])
 
 
-def interleaved(
-  sides: Mapping[str, Callable[[], object]], rounds: int
-) -> dict[str, list[Clock]]:
-  """Times each side once a round, like `jaxdl.timing.interleaved`.
-
-  Args:
-    sides: what is timed, by name; each call ends when its result is there.
-    rounds: how often.
-
-  Returns:
-    Time of the wall and of this process's cores, of each round, by name.
-  """
-  clocks: dict[str, list[Clock]] = {name: [] for name in sides}
-  for _ in range(rounds):
-    for name, run in sides.items():
-      begin = now()
-      run()
-      clocks[name].append(now() - begin)
-  return clocks
-
-
 def sides(
-  clocks: Mapping[str, list[Clock]],
+  readings: Mapping[str, list[Clock]],
   scale: float = 1.0,
   notes: Mapping[str, str] | None = None,
 ) -> tuple[results.Side, ...]:
   """Makes sides of both times; see `results.sides`.
 
   Args:
-    clocks: of each round, by name.
+    readings: of each round, by name.
     scale: what seconds are multiplied by.
     notes: by name, of those that have one.
   """
   wall, cores = (
-    {name: [float(clock[i]) for clock in side] for name, side in clocks.items()}
+    {
+      name: [float(clock[i]) for clock in side]
+      for name, side in readings.items()
+    }
     for i in (0, 1)
   )
   return results.sides(wall, scale, cores, notes)
