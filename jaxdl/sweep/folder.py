@@ -5,6 +5,7 @@ import json
 import pathlib
 from typing import Any, Self
 
+from jaxdl.sweep import arrival
 from jaxdl.sweep import claim
 from jaxdl.sweep import lock
 from jaxdl.sweep import planning
@@ -16,7 +17,8 @@ from jaxdl.sweep import store as store_lib
 class Folder:
   """Lets process 0 decide and create, and the others wait for it.
 
-  A context manager, in which no other run can write to the folder.
+  A context manager, in which no other run can write to the folder: process 0
+  holds its lock until no process of this run writes any more.
   """
 
   def __init__(
@@ -34,14 +36,19 @@ class Folder:
     self._settings = settings
     self._attributes = attributes
     self._lock = lock.Lock(out)
+    self._is_open = False
 
   def __enter__(self) -> Self:
     if self._group.leads:
       self._lock.__enter__()
     return self
 
-  def __exit__(self, *exception: object) -> None:
-    self._lock.__exit__(*exception)
+  def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> None:
+    try:
+      if self._is_open:
+        self._group.part(error)
+    finally:
+      self._lock.__exit__()
 
   def claim(self, *, resume: bool, overwrite: bool) -> int:
     """Checks that the sweep may be written; changes nothing.
@@ -59,7 +66,9 @@ class Folder:
       self._out, self._plan, self._settings, resume=resume, overwrite=overwrite
     ):
       unit = store_lib.unit(store_lib.open_store(self._out))
-    return int(self._group.agree('claimed', str(unit))[0])
+    unit = int(self._group.agree('claimed', str(unit))[0])
+    self._group.has_record = unit > 0
+    return unit
 
   def open(
     self, shapes: Iterable[program_lib.Shapes], *, is_there: bool
@@ -69,6 +78,9 @@ class Folder:
     Args:
       shapes: what the programs of this process record.
       is_there: whether there is a record to go on with; else one is created.
+
+    Raises:
+      ValueError: the record of process 0 is not seen by this one.
     """
     own = store_lib.variables(self._plan, shapes)
     each = self._group.agree('traced', json.dumps(own))
@@ -81,5 +93,12 @@ class Folder:
         store_lib.create(
           self._out, self._plan, variables, self._settings, self._attributes
         )
+    self._is_open = True
     self._group.agree('ready')
+    if not self._group.leads and not arrival.wait_for(self._out / claim.RECORD):
+      raise ValueError(
+        f'process {self._group.index} sees no record in {self._out}, where '
+        'process 0 made one; give an --out that all processes see'
+      )
+    self._group.has_record = True
     return store_lib.open_store(self._out)

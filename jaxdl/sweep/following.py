@@ -1,6 +1,7 @@
 """Following, in the record, what other processes train."""
 
 from collections.abc import Callable, Sequence
+import errno
 import time
 
 from jaxdl.sweep import planning
@@ -20,7 +21,7 @@ class Follower:
     programs: Sequence[planning.Program],
     saved: np.ndarray,
     store: store_lib.Store,
-    progress: Callable[[writing.Event], None],
+    progress: Callable[[writing.Event], None] | None,
   ):
     """Begins to follow.
 
@@ -30,31 +31,35 @@ class Follower:
       saved: the step that each cell goes on from, `[cells]`, from before any
         process wrote: what they have recorded by now is new.
       store: the store that they write to.
-      progress: called with an event for the last chunk of each part.
+      progress: called with an event for the last chunk of each part, if given.
     """
     self._chunk_steps = plan.chunk_steps
     self._programs = programs
     self._store = store
-    self._progress = progress
+    self._progress = progress or (lambda event: None)
     self._seen = [int(saved[program.first_cell]) for program in programs]
     self._last_look = time.monotonic()
 
   def look(self) -> None:
     """Looks for new chunks, unless it did a moment ago."""
     if time.monotonic() - self._last_look > _SECONDS_BETWEEN_LOOKS:
-      self.look_now()
+      try:
+        self.look_now()
+      except OSError as error:
+        # On a network's file system, another process replaced what was open.
+        if error.errno != errno.ESTALE:
+          raise
 
   def look_now(self) -> None:
     """Looks for new chunks."""
     self._last_look = time.monotonic()
-    before, self._seen = self._seen, self._steps_done()
-    for program, old, new in zip(
-      self._programs, before, self._seen, strict=True
-    ):
-      if new != old and new:
+    for index, new in enumerate(self._steps_done()):
+      program = self._programs[index]
+      if new != self._seen[index] and new:
         start = (new - 1) // self._chunk_steps * self._chunk_steps
         metrics = store_lib.read_chunk(self._store, program, start, new)
         self._progress(writing.Event(program, program.cells, new, metrics))
+      self._seen[index] = new
 
   def _steps_done(self) -> list[int]:
     """Returns the steps that are recorded of each part."""

@@ -15,6 +15,7 @@ import jax
 
 _SECONDS_BETWEEN_QUESTIONS = 0.2
 _SECONDS_BETWEEN_ROLL_CALLS = 1.0
+_SECONDS_TO_PART = 60.0
 
 
 class ProcessLostError(ConnectionError):
@@ -27,12 +28,15 @@ class Processes:
   Attributes:
     index: of this process. Process 0 leads: it alone creates the record.
     count: how many there are.
+    has_record: whether there is known to be a record to go on with, which is
+      said where a process is gone.
   """
 
   def __init__(self) -> None:
     """Joins the run; all processes make the same runs, in the same order."""
     self.index = jax.process_index()
     self.count = jax.process_count()
+    self.has_record = False
     self._client: Any = _client() if self.count > 1 else None
     self._run = self._next_run()
     self._last_roll_call = time.monotonic()
@@ -48,9 +52,35 @@ class Processes:
     return self
 
   def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> None:
+    self._tell(error)
+
+  def _tell(self, error: BaseException | None) -> None:
+    """Tells the others what ends this process, unless one of them does."""
     if self._client and error and not isinstance(error, ProcessLostError):
       message = ' '.join(str(error).split()) or type(error).__name__
       self._set(f'failed/{self.index}', message)
+
+  def part(
+    self, error: BaseException | None, seconds: float = _SECONDS_TO_PART
+  ) -> None:
+    """Tells that this process writes no more; process 0 waits for the others.
+
+    Args:
+      error: what ends this process, if anything does; told first, so that the
+        others end too.
+      seconds: how long process 0 waits for those that are not gone.
+    """
+    if self._client is None:
+      return
+    self._tell(error)
+    self._set(f'parted/{self.index}', '')
+    end = time.monotonic() + seconds
+    while self.leads and self._writers() and time.monotonic() < end:
+      time.sleep(_SECONDS_BETWEEN_QUESTIONS)
+
+  def _writers(self) -> set[int]:
+    """Returns the processes that are there and may still write."""
+    return self._living() - set(self._all('parted'))
 
   def agree(
     self,
@@ -116,14 +146,18 @@ class Processes:
     """Asks which other process failed or is gone."""
     for index, message in sorted(self._all('failed').items()):
       return f'process {index} of {self.count}: {message}'
-    living = self._client.get_live_nodes(list(range(self.count)))
-    for index in range(self.count):
-      if index not in living:
-        return (
-          f'process {index} of {self.count} is gone; what was recorded is '
-          'whole: start all again with --resume, in any number'
+    for index in sorted(set(range(self.count)) - self._living()):
+      remedy = 'start all again'
+      if self.has_record:
+        remedy = (
+          f'what was recorded is whole: {remedy} with --resume, in any number'
         )
+      return f'process {index} of {self.count} is gone; {remedy}'
     return None
+
+  def _living(self) -> set[int]:
+    """Returns the processes whose heartbeats are heard."""
+    return set(self._client.get_live_nodes(list(range(self.count))))
 
   def _next_run(self) -> str:
     """Returns a name for this run, the same in all processes."""

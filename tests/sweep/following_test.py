@@ -1,6 +1,8 @@
 """Tests for `following.py`."""
 
+import errno
 import pathlib
+from unittest import mock
 
 from absl.testing import absltest
 import jax
@@ -63,6 +65,25 @@ class FollowerTest(absltest.TestCase):
         events.append,
       ).look_now()
       self.assertEqual([event.steps_done for event in events], expected)
+
+  def test_file_replaced_while_it_is_read_is_read_at_the_next_look(self):
+    self._record(0, 4)
+    read_chunk = store_lib.read_chunk
+    for code, expected in ((errno.ESTALE, 1), (errno.EIO, 2)):
+      with (
+        mock.patch.object(following, '_SECONDS_BETWEEN_LOOKS', -1),
+        mock.patch.object(store_lib, 'read_chunk') as read,
+      ):
+        read.side_effect = OSError(code, 'lost')
+        if code == errno.EIO:
+          self._record(4, 8)
+          with self.assertRaisesRegex(OSError, 'lost'):
+            self.follower.look()
+        else:
+          self.follower.look()
+        read.side_effect = read_chunk
+        self.follower.look()
+      self.assertLen(self.events, expected)
 
   def test_other_programs_are_not_followed(self):
     loss = {'loss': np.zeros((4, 4), np.float32)}

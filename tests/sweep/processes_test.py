@@ -1,5 +1,6 @@
 """Tests for `processes.py`: sweeps that several processes run together."""
 
+import contextlib
 import functools
 import os
 import pathlib
@@ -8,14 +9,17 @@ import socket
 import subprocess
 import sys
 import tempfile
+from unittest import mock
 
 from absl.testing import absltest
 from absl.testing import parameterized
 import chex
 import jax
 from jaxdl import sweep
+from jaxdl.sweep import arrival
 from jaxdl.sweep import checkpoint
 from jaxdl.sweep import folder
+from jaxdl.sweep import lock
 from jaxdl.sweep import processes
 from jaxdl.sweep import saved_states
 import numpy as np
@@ -159,6 +163,167 @@ class AloneTest(absltest.TestCase):
       self.assertEqual(group.agree('ready', 'yes'), ['yes'])
       self.assertFalse(group.should_stop(False))
       self.assertTrue(group.should_stop(True))
+
+
+class _Service:
+  """Stands in for the coordination service of three processes.
+
+  Attributes:
+    living: the processes whose heartbeats are heard.
+  """
+
+  def __init__(self):
+    self.living = {0, 1, 2}
+    self._values = {}
+
+  def key_value_increment(self, key, by):
+    self._values[key] = self._values.get(key, 0) + by
+    return self._values[key]
+
+  def key_value_set(self, key, value, *, allow_overwrite):
+    del allow_overwrite
+    self._values[key] = value
+
+  def key_value_dir_get(self, prefix):
+    return [pair for pair in self._values.items() if pair[0].startswith(prefix)]
+
+  def get_live_nodes(self, indices):
+    return [index for index in indices if index in self.living]
+
+
+class _Three(absltest.TestCase):
+  """Three processes, as one after the other of them sees it."""
+
+  def setUp(self):
+    super().setUp()
+    self.out = pathlib.Path(self.create_tempdir().full_path) / 'out'
+    self.plan = linear_study.plan({'activation': ['relu']})
+    self.service = _Service()
+    for target, name, value in (
+      (jax, 'process_count', lambda: 3),
+      (processes, '_client', lambda: self.service),
+      (processes, '_SECONDS_BETWEEN_ROLL_CALLS', 0),
+    ):
+      self.enterContext(mock.patch.object(target, name, value))
+    self.sleep = self.enterContext(mock.patch.object(processes.time, 'sleep'))
+
+  def group(self, index):
+    with mock.patch.object(jax, 'process_index', lambda: index):
+      return processes.Processes()
+
+  def folder(self, group):
+    return folder.Folder(group, self.out, self.plan, {}, {})
+
+  def tell(self, index, topic, value=''):
+    """Has another process tell something."""
+    self.service.key_value_set(
+      f'jaxdl/run/1/{topic}/{index}', f':{value}', allow_overwrite=True
+    )
+
+  def opened(self, stack):
+    """Opens the folder in process 0, once the others are ready too."""
+    group = self.group(0)
+    opened = stack.enter_context(self.folder(group))
+    for topic, value in (('claimed', '0'), ('traced', '{}'), ('ready', '')):
+      for index in (1, 2):
+        self.tell(index, topic, value)
+    self.assertEqual(opened.claim(resume=True, overwrite=False), 0)
+    opened.open([], is_there=False)
+    return group
+
+
+class PartTest(_Three):
+  def is_locked(self):
+    try:
+      with lock.Lock(self.out):
+        return False
+    except ValueError:
+      return True
+
+  def test_lock_is_kept_while_any_process_may_write(self):
+    self.service.living = {0, 2}
+    locked = []
+
+    def sleep(_):
+      locked.append(self.is_locked())
+      if len(locked) == 3:
+        self.tell(2, 'parted')
+
+    self.sleep.side_effect = sleep
+    with self.assertRaises(processes.ProcessLostError):
+      with contextlib.ExitStack() as stack:
+        self.opened(stack).agree('ended')
+    self.assertEqual(locked, [True] * 3)
+    self.assertFalse(self.is_locked())
+
+  def test_others_hear_of_a_failure_before_they_are_waited_for(self):
+    other = self.group(1)
+
+    def sleep(_):
+      self.assertTrue(other.should_stop(False))
+      self.tell(1, 'parted')
+      self.tell(2, 'parted')
+
+    self.sleep.side_effect = sleep
+    with self.assertRaisesRegex(OSError, 'disk is full'):
+      with contextlib.ExitStack() as stack:
+        self.opened(stack)
+        raise OSError('disk is full')
+    self.sleep.assert_called_once()
+
+  def test_process_that_never_parts_is_waited_for_so_long(self):
+    now = [0.0]
+    self.enterContext(
+      mock.patch.object(processes.time, 'monotonic', lambda: now[0])
+    )
+    self.sleep.side_effect = lambda seconds: now.__setitem__(
+      0, now[0] + seconds
+    )
+    self.group(0).part(None, seconds=30)
+    self.assertAlmostEqual(now[0], 30, delta=1)
+
+  def test_only_process_0_waits(self):
+    self.group(1).part(None)
+    self.sleep.assert_not_called()
+
+  def test_nobody_is_waited_for_before_anything_is_written(self):
+    group = self.group(0)
+    with self.assertRaisesRegex(ValueError, 'no sweep'):
+      with self.folder(group):
+        raise ValueError('no sweep')
+    self.sleep.assert_not_called()
+
+
+class LossTest(_Three):
+  def test_says_what_is_whole_only_where_something_is(self):
+    self.service.living = {0, 2}
+    with self.assertRaisesRegex(
+      processes.ProcessLostError, '^process 1 of 3 is gone; start all again$'
+    ):
+      self.group(0).agree('decision')
+    self.service.living = {0, 1, 2}
+    self.service._values.clear()
+    with contextlib.ExitStack() as stack:
+      group = self.opened(stack)
+      self.service.living = {0}
+      with self.assertRaisesRegex(
+        processes.ProcessLostError,
+        'gone; what was recorded is whole: .*--resume',
+      ):
+        group.agree('ended')
+
+  def test_record_that_this_process_does_not_see_is_said(self):
+    group = self.group(1)
+    for topic, value in (('claimed', '0'), ('traced', '{}'), ('ready', '')):
+      for index in (0, 2):
+        self.tell(index, topic, value)
+    with mock.patch.object(arrival, 'wait_for', return_value=False):
+      with self.assertRaisesRegex(
+        ValueError, 'process 1 sees no record in .* an --out that all processes'
+      ):
+        with self.folder(group) as opened:
+          opened.claim(resume=True, overwrite=False)
+          opened.open([], is_there=False)
 
 
 class FolderTest(absltest.TestCase):
