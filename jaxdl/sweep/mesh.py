@@ -1,6 +1,7 @@
 """Which devices a sweep uses, and how many of them share a batch."""
 
 from collections.abc import Sequence
+import math
 from typing import Any, NamedTuple
 
 _AXES = ('cells', 'data')
@@ -53,6 +54,18 @@ def select(text: str, devices: Sequence[Any]) -> Mesh:
       f'{len(processes)} processes: use all of them, or start fewer processes'
     )
   return Mesh(tuple(devices[:wanted]), data)
+
+
+def size(text: str) -> int:
+  """Returns how many devices a mesh takes at least; see `select`.
+
+  Args:
+    text: such as `cells:4,data:2`.
+
+  Raises:
+    ValueError: the text is no mesh.
+  """
+  return math.prod(_sizes(text).values())
 
 
 def _sizes(text: str) -> dict[str, int]:

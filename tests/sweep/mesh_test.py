@@ -47,6 +47,12 @@ class SelectTest(parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, 'and there are 2; give'):
       mesh.select('data:4', _devices(0, 0, platform='tpu'))
 
+  @parameterized.parameters(
+    ('', 1), ('cells:8', 8), ('data:3', 3), ('cells:4,data:2', 8)
+  )
+  def test_size_is_what_it_takes_at_least(self, text, size):
+    self.assertEqual(mesh.size(text), size)
+
   def test_several_processes_use_all_devices(self):
     with self.assertRaisesRegex(ValueError, 'in 2 processes: use all of them'):
       mesh.select('cells:3', _devices(0, 0, 1, 1))
