@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import contextlib
 import functools
 import importlib
+import math
 import os
 import sys
 from typing import Any
@@ -44,16 +45,40 @@ def start() -> None:
   task has, so that what tasks cannot do is refused here.
 
   Raises:
-    ValueError: there is none.
+    ValueError: there is none, or a task has fewer devices than `--mesh` takes.
   """
   import jax
-  from jaxdl.sweep import on_ray
+  from jaxdl.sweep import cluster
 
+  _check_mesh(flags.FLAGS.mesh)
   stack = contextlib.ExitStack()
-  stack.enter_context(on_ray.session(_RAY.value or on_ray.LOCAL))
+  stack.enter_context(cluster.session(_RAY.value or cluster.LOCAL))
   atexit.register(stack.close)
   jax.config.update('jax_platforms', 'cpu')
-  jax.config.update('jax_num_cpu_devices', int(_GPUS.value) or _CPUS.value)
+  jax.config.update('jax_num_cpu_devices', _num_devices())
+
+
+def _num_devices() -> int:
+  """Returns how many devices a task has; a share of a GPU is one."""
+  if not math.isfinite(_GPUS.value):
+    raise ValueError(
+      f'--{_GPUS.name}={_GPUS.value} is no number of GPUs; give 1, 2, or, '
+      'to share one, a fraction'
+    )
+  return math.ceil(_GPUS.value) or _CPUS.value
+
+
+def _check_mesh(mesh: str) -> None:
+  """Raises a ValueError if a mesh takes more devices than a task has."""
+  from jaxdl.sweep import mesh as mesh_lib
+
+  size, found = mesh_lib.size(mesh), _num_devices()
+  if size > found:
+    flag = _GPUS if _GPUS.value else _CPUS
+    raise ValueError(
+      f'mesh {mesh!r} takes {size} devices, and a task of Ray has {found}; '
+      f'give --{flag.name}={size}, or smaller sizes'
+    )
 
 
 def run(
@@ -72,6 +97,7 @@ def run(
     data: the data.
     options: of `on_ray.run`.
   """
+  from jaxdl.sweep import cluster
   from jaxdl.sweep import on_ray
 
   prepare = functools.partial(_prepare, f'experiments.{name}', sys.argv)
@@ -79,7 +105,7 @@ def run(
     cells,
     recipe._replace(out=os.path.abspath(recipe.out)),
     data,
-    on_ray.Needs(_CPUS.value, _GPUS.value, prepare),
+    cluster.Needs(_CPUS.value, _GPUS.value, prepare),
     **options,
   )
 

@@ -8,10 +8,13 @@ from collections.abc import Callable, Sequence
 import contextlib
 import os
 import pathlib
+import socket
 from typing import Any, NamedTuple
 
 import jax
 from jaxdl.sweep import admission
+from jaxdl.sweep import arrival
+from jaxdl.sweep import claim
 from jaxdl.sweep import compilation
 from jaxdl.sweep import experiment as experiment_lib
 from jaxdl.sweep import grid
@@ -20,9 +23,6 @@ from jaxdl.sweep import parts
 from jaxdl.sweep import planning
 from jaxdl.sweep import saved_states
 from jaxdl.sweep import store as store_lib
-
-# Once it is there, workers save their states and end.
-STOP = 'stop'
 
 # Plans some cells on some devices, as `planning.plan` does.
 Plan = Callable[[Sequence[grid.Cell], Sequence[Any]], planning.Plan]
@@ -58,24 +58,36 @@ class Recipe(NamedTuple):
   out: str | os.PathLike[str]
 
 
-def train(task: Task, recipe: Recipe, data: experiment_lib.Data) -> bool:
+def train(
+  task: Task,
+  recipe: Recipe,
+  data: experiment_lib.Data,
+  stop: Callable[[], bool] = lambda: False,
+) -> bool:
   """Trains the cells of a task and records them.
 
   Args:
     task: the task.
     recipe: how it is trained.
     data: the data.
+    stop: called between chunks; once true, the states are saved.
 
   Returns:
     Whether it is finished; False if it was stopped.
 
   Raises:
-    ValueError: the program does not fit the memory.
+    ValueError: the program does not fit the memory, or the record is not seen
+      from this machine.
     StorageError: the disk is full.
   """
-  out = pathlib.Path(recipe.out)
-  if (out / STOP).exists():
+  if stop():
     return False
+  out = pathlib.Path(recipe.out)
+  if not arrival.wait_for(out / claim.RECORD):
+    raise ValueError(
+      f'{socket.gethostname()} sees no record in {out}, where it trains '
+      f'program {task.number}; give an --out that all machines see'
+    )
   plan = recipe.plan(task.cells, jax.local_devices())
   (whole,) = plan.programs
   program = whole._replace(number=task.number, first_cell=task.first_cell)
@@ -93,7 +105,7 @@ def train(task: Task, recipe: Recipe, data: experiment_lib.Data) -> bool:
       store_lib.open_store(out),
       compiler,
       shapes,
-      (out / STOP).exists,
+      stop,
     )
     sweep.run(pending)
   return sweep.finished

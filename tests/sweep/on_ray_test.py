@@ -13,12 +13,14 @@ from absl.testing import parameterized
 import chex
 import jax
 from jaxdl import sweep
+from jaxdl.sweep import arrival
 from jaxdl.sweep import folder
 from jaxdl.sweep import on_ray
 from jaxdl.sweep import processes
 from jaxdl.sweep import saved_states
 from jaxdl.sweep import tasks
 
+from tests.sweep import fake_ray
 from tests.sweep import linear_study
 from tests.sweep import ray_study
 
@@ -62,11 +64,10 @@ class TasksTest(_Test):
         on_ray._shapes(self.plan, recipe, linear_study.data()), is_there=False
       )
 
-  def _train(self, program):
+  def _train(self, program, *stop):
     task = tasks.Task(program.number, program.cells, program.first_cell)
-    return tasks.train(
-      task, ray_study.recipe(self.out, _FEW), linear_study.data()
-    )
+    recipe = ray_study.recipe(self.out, _FEW)
+    return tasks.train(task, recipe, linear_study.data(), *stop)
 
   def test_tasks_make_the_record_one_by_one(self):
     for program in reversed(self.plan.programs):
@@ -75,19 +76,28 @@ class TasksTest(_Test):
 
   def test_task_that_is_stopped_goes_on_later(self):
     program = self.plan.programs[2]
-    (self.out / tasks.STOP).touch()
-    self.assertFalse(self._train(program))
-    self.assertFalse(saved_states.steps(self.out, 16).any())
-    (self.out / tasks.STOP).unlink()
+    asked = iter((False, False, False, True))
+    self.assertFalse(self._train(program, lambda: next(asked)))
+    self.assertEqual(
+      saved_states.steps(self.out, 16).tolist(), [0] * 8 + [2] * 4 + [0] * 4
+    )
     self.assertTrue(self._train(program))
     self.assertEqual(
       saved_states.steps(self.out, 16).tolist(),
       [0] * 8 + [_FEW] * 4 + [0] * 4,
     )
 
+  def test_task_that_sees_no_record_says_where(self):
+    recipe = ray_study.recipe(self.out / 'elsewhere', _FEW)
+    with mock.patch.object(arrival, 'wait_for', return_value=False):
+      with self.assertRaisesRegex(
+        ValueError, 'sees no record in .*elsewhere, .* an --out that all'
+      ):
+        tasks.train(tasks.Task(0, (), 0), recipe, linear_study.data())
+
 
 class RunTest(_Test):
-  def test_program_of_a_killed_worker_is_run_again(self):
+  def test_killed_worker_is_replaced_and_a_stop_ends_all(self):
     done = subprocess.run(
       [sys.executable, '-W', 'error', ray_study.__file__, str(self.out)],
       env={
@@ -99,74 +109,33 @@ class RunTest(_Test):
       text=True,
       timeout=300,
     )
-    # Before it, Ray says that a worker was lost.
-    last = done.stdout.splitlines()[-1:]
-    self.assertEqual(last, ['finished: True, killed: 1'], done.stderr)
+    # Before them, Ray says that a worker was lost.
+    last = done.stdout.splitlines()[-2:]
+    self.assertEqual(
+      last,
+      ['finished: True, killed: 1', 'finished: False, saved: True'],
+      done.stderr,
+    )
     self.assert_record_is_whole(ray_study.NUM_STEPS)
-    self.assertFalse((self.out / tasks.STOP).exists())
 
 
-class ClusterTest(_Test):
-  def test_without_ray_says_what_to_install(self):
-    with mock.patch.dict(sys.modules, {'ray': None}):
-      with self.assertRaisesRegex(ValueError, r"pip install 'jaxdl\[ray\]'"):
-        self.enterContext(on_ray.session())
-
-  @parameterized.parameters('127.0.0.1:1', '127.0.0.1:99999')
-  def test_address_of_nobody_is_refused_before_ray_tries(self, address):
-    with mock.patch.dict(sys.modules, {'ray': mock.Mock()}) as modules:
-      with self.assertRaisesRegex(ValueError, f'no Ray cluster at .{address}'):
-        self.enterContext(on_ray.session(address))
-      modules['ray'].init.assert_not_called()
-
+class StartTest(_Test):
   def test_without_a_cluster_nothing_is_begun(self):
     recipe = ray_study.recipe(self.out)
-    with self.assertRaisesRegex(ValueError, 'no Ray cluster; enter `session`'):
+    with self.assertRaisesRegex(ValueError, 'enter `cluster.session` first'):
       on_ray.run(ray_study.cells(), recipe, linear_study.data())
     self.assertFalse(self.out.exists())
-
-  @parameterized.parameters(
-    (on_ray.Needs(cpus=5), '5 CPU and 0 GPU, which no machine .* 2 CPU and 1'),
-    (on_ray.Needs(cpus=4, gpus=1), '4 CPU and 1 GPU, which no machine'),
-    (on_ray.Needs(gpus=2), '1 CPU and 2 GPU, which no machine'),
-    (on_ray.Needs(gpus=1.5), '1.5 GPU; give a whole number or, to share one,'),
-    (on_ray.Needs(gpus=1e-5), '1e-05 GPU; give a whole number'),
-    (on_ray.Needs(gpus=float('nan')), 'nan GPU; give a whole number'),
-    (on_ray.Needs(gpus=float('inf')), 'inf GPU, which no machine'),
-  )
-  def test_task_that_fits_on_no_machine_is_refused(self, needs, message):
-    ray = mock.Mock()
-    ray.nodes.return_value = [
-      {'Alive': True, 'Resources': {'CPU': 4.0}},
-      {'Alive': True, 'Resources': {'CPU': 2.0, 'GPU': 1.0}},
-      {'Alive': False, 'Resources': {'CPU': 64.0, 'GPU': 8.0}},
-    ]
-    with mock.patch.dict(sys.modules, {'ray': ray}):
-      on_ray._check(on_ray.Needs(cpus=4))
-      on_ray._check(on_ray.Needs(cpus=2, gpus=0.5))
-      with self.assertRaisesRegex(ValueError, message):
-        on_ray._check(needs)
-
-  def test_tasks_that_share_a_gpu_share_its_memory(self):
-    name = 'XLA_PYTHON_CLIENT_MEM_FRACTION'
-    shared = float(on_ray._environment(on_ray.Needs(gpus=0.25))[name])
-    self.assertBetween(4 * shared, 0.5, 1)
-    self.assertNotIn(name, on_ray._environment(on_ray.Needs(gpus=2)))
 
 
 class FailureTest(_Test):
   def test_whatever_ends_the_study_ends_its_tasks_first(self):
     """Else they would write to a folder that is no longer locked."""
-    ray = mock.Mock()
-    ray.nodes.return_value = [{'Alive': True, 'Resources': {'CPU': 2.0}}]
-    ray.wait.side_effect = lambda tasks, **_: ([], tasks)
-    started = ray.remote.return_value.return_value.remote
-    started.side_effect = ['first', 'second', 'third', 'fourth']
+    ray = fake_ray.Cluster({})
 
     def fail():
       raise RuntimeError('no more')
 
-    with mock.patch.dict(sys.modules, {'ray': ray}):
+    with ray.installed():
       with self.assertRaisesRegex(RuntimeError, 'no more'):
         on_ray.run(
           ray_study.cells(),
@@ -174,9 +143,9 @@ class FailureTest(_Test):
           linear_study.data(),
           stop=fail,
         )
-    ended = [call.args[0] for call in ray.cancel.call_args_list]
-    self.assertCountEqual(ended, ['first', 'second', 'third', 'fourth'])
-    self.assertEqual(ray.wait.call_args.args, (ended,))
+    self.assertCountEqual(
+      ray.cancelled, [(0, True), (1, True), (2, True), (3, True)]
+    )
     devices = sweep.open_record(self.out).attrs['devices']
     self.assertEqual(devices, '1 CPU and 0 GPU a task of Ray')
 

@@ -1,6 +1,9 @@
 """The linear study on a Ray cluster of this machine, one of whose workers dies.
 
 python ray_study.py OUT
+
+Then it is run again, in OUT-stopped, and stopped at its first chunk: by then
+one or two of its programs run, and the others wait.
 """
 
 import functools
@@ -11,12 +14,16 @@ import sys
 
 import jax
 from jaxdl import sweep
+from jaxdl.sweep import cluster
+from jaxdl.sweep import dispatch
+from jaxdl.sweep import following
 from jaxdl.sweep import on_ray
+from jaxdl.sweep import saved_states
 from jaxdl.sweep import tasks
 
 from tests.sweep import linear_study
 
-NUM_STEPS = 1000
+NUM_STEPS = 500
 
 
 def plan(cells, devices, num_steps=NUM_STEPS) -> sweep.Plan:
@@ -73,8 +80,20 @@ def _workers() -> list[int]:
   return found
 
 
+def _run(out: str, num_steps: int = NUM_STEPS, **options) -> sweep.Outcome:
+  return on_ray.run(
+    cells(),
+    recipe(out, num_steps),
+    linear_study.data(),
+    cluster.Needs(cpus=1, prepare=_compile_quickly),
+    **options,
+  )
+
+
 def main(out: str) -> None:
   """Runs the study, kills one worker, and says how it went."""
+  for module in (dispatch, following):
+    module._SECONDS_BETWEEN_LOOKS = 0.2
   killed: list[int] = []
 
   def kill_one(event: sweep.Event) -> None:
@@ -82,15 +101,19 @@ def main(out: str) -> None:
       killed.append(_workers()[0])
       os.kill(killed[0], signal.SIGKILL)
 
-  with on_ray.session():
-    outcome = on_ray.run(
-      cells(),
-      recipe(out),
-      linear_study.data(),
-      on_ray.Needs(cpus=1, prepare=_compile_quickly),
-      progress=kill_one,
+  events: list[sweep.Event] = []
+  with cluster.session():
+    outcome = _run(out, progress=kill_one)
+    print(f'finished: {outcome.finished}, killed: {len(killed)}')
+    out = f'{out}-stopped'
+    outcome = _run(
+      out,
+      100 * NUM_STEPS,
+      progress=events.append,
+      stop=lambda: bool(events),
     )
-  print(f'finished: {outcome.finished}, killed: {len(killed)}')
+  saved = saved_states.steps(out, len(cells()))[:: len(cells()) // 4]
+  print(f'finished: {outcome.finished}, saved: {(saved > 0).sum() in (1, 2)}')
 
 
 if __name__ == '__main__':
