@@ -22,9 +22,9 @@ how much. Writes to --out:
 
 Numbers may follow a name after colons: leaky_relu:0.2, elu:1.0,
 rrelu:0.125:0.333 (least and largest slope), prelu:0.25 (initial slope),
-identity:0.5 (scale of the branch), highway:-2 (bias of the gate), momentum:0.9,
-value:V (each entry to [-V, V]), norm:V (global norm to V), adaptive:V (each
-unit's to V times its weights').
+identity:0.5:1 (scale of the branch, and of the shortcut), highway:-2 (bias of
+the gate), momentum:0.9, value:V (each entry to [-V, V]), norm:V (global norm to
+V), adaptive:V (each unit's to V times its weights').
 """
 
 from experiments import command_line

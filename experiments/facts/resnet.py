@@ -110,7 +110,6 @@ def measure(
 
 def _model(static: laboratory.Static, dynamic: Any, num_classes: int) -> Any:
   """Returns a first layer, blocks as He et al. have them, and a readout."""
-  del dynamic
   weight_init = initializers.get(static.init)()
 
   def linear(features: int) -> layers.Layer:
@@ -128,7 +127,9 @@ def _model(static: laboratory.Static, dynamic: Any, num_classes: int) -> Any:
   )
   block = layers.named(
     {
-      'branch': stack.with_shortcut(branch, static.shortcut),
+      'branch': stack.with_shortcut(
+        branch, static.shortcut, **laboratory.numbers('shortcut', dynamic)
+      ),
       'activation': relu,
     }
   )

@@ -4,15 +4,11 @@ from jaxdl.layers import initializers as initializers
 from jaxdl.layers.activation import activation as activation
 from jaxdl.layers.activation import PreluParams as PreluParams
 from jaxdl.layers.base import Layer as Layer
-from jaxdl.layers.combinators import Highway as Highway
-from jaxdl.layers.combinators import highway as highway
 from jaxdl.layers.combinators import identity as identity
 from jaxdl.layers.combinators import named as named
 from jaxdl.layers.combinators import parallel as parallel
 from jaxdl.layers.combinators import repeat as repeat
 from jaxdl.layers.combinators import Repeated as Repeated
-from jaxdl.layers.combinators import Residual as Residual
-from jaxdl.layers.combinators import residual as residual
 from jaxdl.layers.combinators import scope as scope
 from jaxdl.layers.combinators import serial as serial
 from jaxdl.layers.inception import inception as inception
@@ -43,3 +39,7 @@ from jaxdl.layers.recurrent import lstm as lstm
 from jaxdl.layers.recurrent import RecurrentParams as RecurrentParams
 from jaxdl.layers.recurrent import rnn as rnn
 from jaxdl.layers.regularization import dropout as dropout
+from jaxdl.layers.shortcuts import Highway as Highway
+from jaxdl.layers.shortcuts import highway as highway
+from jaxdl.layers.shortcuts import Residual as Residual
+from jaxdl.layers.shortcuts import residual as residual

@@ -12,16 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jaxdl.layers import base
-from jaxdl.layers import initializers
-from jaxdl.layers import linear
 from jaxdl.layers import rematerialization
-
-
-class Residual(NamedTuple):
-  """Params, or state, of a residual layer."""
-
-  branch: base.Params
-  shortcut: base.Params
 
 
 class Repeated(NamedTuple):
@@ -32,13 +23,6 @@ class Repeated(NamedTuple):
   """
 
   layer: base.Params
-
-
-class Highway(NamedTuple):
-  """Params, or state, of a highway layer."""
-
-  transform: base.Params
-  gate: base.Params
 
 
 def serial(
@@ -148,99 +132,6 @@ def identity() -> base.Layer:
   return base.Layer(init, apply)
 
 
-def residual(
-  layer: base.Layer,
-  shortcut: base.Layer | None = None,
-  *,
-  scale: base.Scalar = 1.0,
-) -> base.Layer:
-  """`y = shortcut(x) + scale * layer(x)`; the shortcut is x by default.
-
-  The scopes of `layer` stay as they are; those of a shortcut that isn't the
-  identity lie in `shortcut`. See He et al., 2016,
-  https://arxiv.org/abs/1603.05027.
-
-  Args:
-    layer: the branch.
-    shortcut: a layer whose output has the shape of the branch's.
-    scale: of the branch; it may be traced.
-
-  Raises:
-    ValueError: if the shapes of branch and shortcut differ.
-  """
-  skip_name = 'shortcut' if shortcut else None
-  shortcut = shortcut or identity()
-
-  def init(key, in_shape):
-    out, params, state = init_child(None, layer, 0, key, in_shape)
-    shape, shortcut_params, shortcut_state = init_child(
-      skip_name, shortcut, 1, key, in_shape
-    )
-    _require_equal('the branch and its shortcut', out, shape)
-    return (
-      out,
-      Residual(params, shortcut_params),
-      Residual(state, shortcut_state),
-    )
-
-  def apply(params, state, x, *, train=False, key=None):
-    given = dict(train=train, key=key)
-    y, branch_state = apply_child(
-      None, layer, 0, params.branch, state.branch, x, **given
-    )
-    skip, shortcut_state = apply_child(
-      skip_name, shortcut, 1, params.shortcut, state.shortcut, x, **given
-    )
-    y = skip + jnp.asarray(scale, y.dtype) * y
-    return y, Residual(branch_state, shortcut_state)
-
-  return base.Layer(init, apply)
-
-
-def highway(
-  transform: base.Layer,
-  gate: base.Layer | None = None,
-  *,
-  gate_bias: base.Scalar = -2.0,
-) -> base.Layer:
-  """`y = H(x) T(x) + x (1 - T(x))`, where T = sigmoid(gate).
-
-  The scopes of `transform` stay as they are; those of the gate lie in `gate`.
-  See Srivastava et al., 2015, https://arxiv.org/abs/1505.00387.
-
-  Args:
-    transform: H; it keeps the shape of its input.
-    gate: computes T before the sigmoid, of the same shape. By default a dense
-      layer for vectors, a convolution of 3x3 for images.
-    gate_bias: initial bias of the default gate; where it is negative, the layer
-      starts by carrying x. It may be traced.
-
-  Raises:
-    ValueError: if `transform` or `gate` changes the shape.
-  """
-  gate = gate or _default_gate(gate_bias)
-
-  def init(key, in_shape):
-    out, params, state = init_child(None, transform, 0, key, in_shape)
-    shape, gate_params, gate_state = init_child('gate', gate, 1, key, in_shape)
-    _require_equal('input and output of the transform', in_shape, out)
-    _require_equal('input and output of the gate', in_shape, shape)
-    return out, Highway(params, gate_params), Highway(state, gate_state)
-
-  def apply(params, state, x, *, train=False, key=None):
-    given = dict(train=train, key=key)
-    h, transform_state = apply_child(
-      None, transform, 0, params.transform, state.transform, x, **given
-    )
-    logit, gate_state = apply_child(
-      'gate', gate, 1, params.gate, state.gate, x, **given
-    )
-    y = x + jax.nn.sigmoid(logit) * (h - x)
-    return y, Highway(transform_state, gate_state)
-
-  return base.Layer(init, apply)
-
-
 def repeat(
   layer: base.Layer, n: int, *, rematerialize: bool = False
 ) -> base.Layer:
@@ -268,7 +159,7 @@ def repeat(
   def init(key, in_shape):
     def init_one(key):
       out_shape, params, state = layer.init(key, in_shape)
-      _require_equal(
+      require_equal_shapes(
         'input and output of a repeated layer', in_shape, out_shape
       )
       return params, state
@@ -310,27 +201,10 @@ def scope(name: str, layer: base.Layer) -> base.Layer:
   return base.Layer(init, apply)
 
 
-def _default_gate(bias: base.Scalar) -> base.Layer:
-  bias_init = initializers.constant(bias)
-
-  def gate(shape):
-    if len(shape) == 1:
-      return linear.dense(shape[-1], bias_init=bias_init)
-    return linear.conv(shape[-1], 3, bias_init=bias_init)
-
-  def init(key, in_shape):
-    return gate(in_shape).init(key, in_shape)
-
-  def apply(params, state, x, *, train=False, key=None):
-    return gate(x.shape[1:]).apply(params, state, x, train=train, key=key)
-
-  return base.Layer(init, apply)
-
-
 def init_child(
   name: str | None,
   layer: base.Layer,
-  index: int,
+  index: int | None,
   key: base.Key,
   in_shape: base.Shape,
 ) -> tuple[base.Shape, base.Params, base.State]:
@@ -339,7 +213,8 @@ def init_child(
   Args:
     name: of its scope; None where the combinator opens none.
     layer: the child.
-    index: of the child, which no other one has.
+    index: of the child, which no other one has; None gives it the combinator's
+      key, which no other one may use then.
     key: of the combinator.
     in_shape: of the child.
 
@@ -347,13 +222,13 @@ def init_child(
     LayerError: of that name, if the layer cannot take what it is given.
   """
   with contextlib.nullcontext() if name is None else base.naming(name):
-    return layer.init(jax.random.fold_in(key, index), in_shape)
+    return layer.init(_own_key(key, index), in_shape)
 
 
 def apply_child(
   name: str | None,
   layer: base.Layer,
-  index: int,
+  index: int | None,
   params: base.Params,
   state: base.State,
   x: base.Array,
@@ -363,8 +238,12 @@ def apply_child(
 ) -> tuple[base.Array, base.State]:
   """Applies what `init_child` initialized; the key may be None."""
   with contextlib.nullcontext() if name is None else jax.named_scope(name):
-    own_key = None if key is None else jax.random.fold_in(key, index)
+    own_key = None if key is None else _own_key(key, index)
     return layer.apply(params, state, x, train=train, key=own_key)
+
+
+def _own_key(key: base.Key, index: int | None) -> base.Key:
+  return key if index is None else jax.random.fold_in(key, index)
 
 
 def _child_names(layers, names) -> tuple[str | None, ...]:
@@ -378,6 +257,11 @@ def _child_names(layers, names) -> tuple[str | None, ...]:
   return tuple(names)
 
 
-def _require_equal(what: str, one: base.Shape, other: base.Shape) -> None:
+def require_equal_shapes(what: str, one: base.Shape, other: base.Shape) -> None:
+  """Demands that two shapes, called `what` in the message, are equal.
+
+  Raises:
+    ValueError: if they differ.
+  """
   if tuple(one) != tuple(other):
     raise ValueError(f'The shapes of {what} differ: {one} and {other}.')

@@ -20,6 +20,7 @@ def cnn(
   bias_init: initializers.Initializer | None = None,
   use_bias: bool = True,
   residual_scale: base.Scalar = 1.0,
+  shortcut_scale: base.Scalar = 1.0,
   gate_bias: base.Scalar = -2.0,
   rematerialize: bool = False,
 ) -> base.Layer:
@@ -44,7 +45,7 @@ def cnn(
     weight_init: of all weights but a highway gate's; lecun by default.
     bias_init: of the same layers; zeros by default.
     use_bias: whether the layers before the readout have a bias.
-    residual_scale: of the branch beside an identity shortcut.
+    residual_scale, shortcut_scale: as of `layers.residual`.
     gate_bias: initial bias of a highway's gate.
     rematerialize: as of `layers.repeat`.
 
@@ -65,12 +66,12 @@ def cnn(
     )
     return stack.block('conv', conv, norm, activation)
 
-  scales = {'residual_scale': residual_scale, 'gate_bias': gate_bias}
-  hidden = stack.with_shortcut(block(1), shortcut, **scales)
-  last = layers.dense(num_classes, weight_init=weight_init, bias_init=bias_init)
-  readout = layers.serial(
-    layers.global_avg_pool(), last, names=('pool', 'dense')
+  scales = {'residual_scale': residual_scale, 'shortcut_scale': shortcut_scale}
+  hidden = stack.with_shortcut(
+    block(1), shortcut, gate_bias=gate_bias, **scales
   )
+  last = layers.dense(num_classes, weight_init=weight_init, bias_init=bias_init)
+  readout = layers.named({'pool': layers.global_avg_pool(), 'dense': last})
   stem = block(stem_strides)
   return stack.stack(
     stem, hidden, readout, depth=depth, rematerialize=rematerialize

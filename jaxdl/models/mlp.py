@@ -18,6 +18,7 @@ def mlp(
   bias_init: initializers.Initializer | None = None,
   use_bias: bool = True,
   residual_scale: base.Scalar = 1.0,
+  shortcut_scale: base.Scalar = 1.0,
   gate_bias: base.Scalar = -2.0,
   rematerialize: bool = False,
 ) -> base.Layer:
@@ -39,6 +40,7 @@ def mlp(
     bias_init: of the same layers; zeros by default.
     use_bias: whether the layers before the readout have a bias.
     residual_scale: of the branch beside an identity shortcut.
+    shortcut_scale: of that identity.
     gate_bias: initial bias of a highway's gate.
     rematerialize: as of `layers.repeat`.
 
@@ -63,6 +65,7 @@ def mlp(
     block(dense(width)),
     shortcut,
     residual_scale=residual_scale,
+    shortcut_scale=shortcut_scale,
     gate_bias=gate_bias,
   )
   readout = layers.scope('dense', dense(num_classes, use_bias=True))

@@ -181,6 +181,7 @@ _KINDS = {
   'rematerialize': _BOOLEAN,
   'stride_in_1x1': _BOOLEAN,
   'residual_scale': _NUMBER,
+  'shortcut_scale': _NUMBER,
   'gate_bias': _NUMBER,
   'dropout_rate': _RATE,
   'auxiliary_dropout_rate': _RATE,

@@ -33,6 +33,7 @@ class Style(NamedTuple):
     shortcut: one of `SHORTCUTS`.
     preactivation: whether to normalize and activate before each convolution.
     residual_scale: of the branch beside a shortcut; it may be traced.
+    shortcut_scale: of the shortcut; it may be traced.
     weight_init: of the convolutions.
     bias_init: of their biases; zeros if None.
   """
@@ -42,6 +43,7 @@ class Style(NamedTuple):
   shortcut: str
   preactivation: bool
   residual_scale: base.Scalar
+  shortcut_scale: base.Scalar
   weight_init: initializers.Initializer
   bias_init: initializers.Initializer | None
 
@@ -184,7 +186,12 @@ def _with_shortcut(
   layer = layers.named(branch)
   if style.shortcut == 'none':
     return layer
-  return layers.residual(layer, shortcut, scale=style.residual_scale)
+  return layers.residual(
+    layer,
+    shortcut,
+    scale=style.residual_scale,
+    shortcut_scale=style.shortcut_scale,
+  )
 
 
 def _shortcut(

@@ -40,6 +40,7 @@ def resnet(
   weight_init: initializers.Initializer | None = None,
   bias_init: initializers.Initializer | None = None,
   residual_scale: base.Scalar = 1.0,
+  shortcut_scale: base.Scalar = 1.0,
 ) -> base.Layer:
   """The ResNet for ImageNet, from `[height, width, channels]` to logits.
 
@@ -64,6 +65,7 @@ def resnet(
     weight_init: of the convolutions and the readout; he by default.
     bias_init: of the same layers; zeros by default.
     residual_scale: of the branch beside a shortcut; it may be traced.
+    shortcut_scale: of the shortcut; it may be traced.
 
   Raises:
     ValueError: if a size is less than 1, or the depth or a name is unknown.
@@ -76,6 +78,7 @@ def resnet(
     shortcut=shortcut,
     preactivation=preactivation,
     residual_scale=residual_scale,
+    shortcut_scale=shortcut_scale,
     weight_init=weight_init or initializers.he(),
     bias_init=bias_init,
   )
@@ -106,6 +109,7 @@ def resnet_cifar(
   weight_init: initializers.Initializer | None = None,
   bias_init: initializers.Initializer | None = None,
   residual_scale: base.Scalar = 1.0,
+  shortcut_scale: base.Scalar = 1.0,
 ) -> base.Layer:
   """The ResNet for CIFAR, from `[height, width, channels]` to logits.
 
@@ -124,6 +128,7 @@ def resnet_cifar(
     weight_init: of the convolutions and the readout; he by default.
     bias_init: of the same layers; zeros by default.
     residual_scale: of the branch beside a shortcut; it may be traced.
+    shortcut_scale: of the shortcut; it may be traced.
 
   Raises:
     ValueError: if a size is less than 1, or the depth is not 6 n + 2, or a name
@@ -141,6 +146,7 @@ def resnet_cifar(
     shortcut=shortcut,
     preactivation=preactivation,
     residual_scale=residual_scale,
+    shortcut_scale=shortcut_scale,
     weight_init=weight_init or initializers.he(),
     bias_init=bias_init,
   )

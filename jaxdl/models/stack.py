@@ -75,14 +75,16 @@ def with_shortcut(
   shortcut: str,
   *,
   residual_scale: base.Scalar = 1.0,
+  shortcut_scale: base.Scalar = 1.0,
   gate_bias: base.Scalar = -2.0,
 ) -> base.Layer:
   """Leads a shortcut past a layer that keeps the shape of its input.
 
   Args:
     layer: the branch.
-    shortcut: 'none', 'identity' (x + residual_scale * layer(x)) or 'highway'.
+    shortcut: 'none', 'identity' or 'highway'.
     residual_scale: of the branch beside an identity; it may be traced.
+    shortcut_scale: of the identity, where 0 is none; it may be traced.
     gate_bias: initial bias of a highway's gate; it may be traced.
 
   Raises:
@@ -90,7 +92,9 @@ def with_shortcut(
   """
   shortcuts = {
     'none': lambda: layer,
-    'identity': lambda: layers.residual(layer, scale=residual_scale),
+    'identity': lambda: layers.residual(
+      layer, scale=residual_scale, shortcut_scale=shortcut_scale
+    ),
     'highway': lambda: layers.highway(layer, gate_bias=gate_bias),
   }
   return choice.choose('shortcut', shortcut, shortcuts)()

@@ -61,6 +61,7 @@ _IMAGENET = ((224, 224, 3), 1000)
 # The shortcuts that each of these options belongs to.
 _OF_SHORTCUTS = {
   'residual_scale': ('identity', 'projection'),
+  'shortcut_scale': ('identity', 'projection'),
   'gate_bias': ('highway',),
 }
 
@@ -235,7 +236,7 @@ def _check_in_shape(name: str, net: base.Layer, in_shape: base.Shape) -> None:
 def _stacks() -> dict[str, Architecture]:
   """The stacks; they have a depth and a width by default alone."""
   sizes = {'depth': 30, 'width': 128, 'use_bias': True, 'rematerialize': False}
-  scales = {'residual_scale': 1.0, 'gate_bias': -2.0}
+  scales = {'residual_scale': 1.0, 'shortcut_scale': 1.0, 'gate_bias': -2.0}
   free = ('none', stack.NORMS, 'none', stack.SHORTCUTS)
   gated = ('none', stack.NORMS, 'highway', ('highway',))
   thin = {'depth': 50, 'width': 50, 'use_bias': True, 'gate_bias': -2.0}
@@ -293,7 +294,8 @@ def _sequential_networks() -> dict[str, Architecture]:
 
 def _residual_networks() -> dict[str, Architecture]:
   """ResNets, preactivated and plain ones; the forms for ImageNet and CIFAR."""
-  options = {'residual_scale': 1.0, 'preactivation': False}
+  scales = {'residual_scale': 1.0, 'shortcut_scale': 1.0}
+  options = {**scales, 'preactivation': False}
   bottleneck = Architecture(
     resnet.resnet,
     *('batch', stack.NORMS, 'projection', resnet.SHORTCUTS),
@@ -334,7 +336,8 @@ def _with(row: Architecture, **options: Any) -> Architecture:
 
 def _without_shortcuts(row: Architecture) -> Architecture:
   """The plain network of the same layers."""
-  plain = _with(row, shortcut='none', residual_scale=1.0)
+  scales = {'residual_scale': 1.0, 'shortcut_scale': 1.0}
+  plain = _with(row, shortcut='none', **scales)
   return plain._replace(shortcut='none', shortcuts=('none',))
 
 

@@ -27,6 +27,7 @@ class SplitTest(parameterized.TestCase):
     ('clip', 'value:1', 'value:2'),
     ('activation', 'elu', 'elu:0.5'),
     ('shortcut', 'identity', 'identity:0.1'),
+    ('shortcut', 'none', 'identity:0.1:2'),
     ('optimizer', 'momentum', 'momentum:0.5'),
     ('bias_std', 0.1, 0.2),
     ('weight_decay', 0.1, 0.2),
@@ -41,7 +42,7 @@ class SplitTest(parameterized.TestCase):
   @parameterized.parameters(
     ('activation', 'relu', 'tanh'),
     ('norm', 'none', 'batch'),
-    ('shortcut', 'none', 'identity'),
+    ('shortcut', 'identity', 'highway'),
     ('depth', 3, 4),
     ('clip', 'norm:1', 'value:1'),
     ('weight_decay', 0.0, 0.1),
@@ -51,6 +52,19 @@ class SplitTest(parameterized.TestCase):
     static_a, _ = laboratory.split(_cell(**{axis: a}))
     static_b, _ = laboratory.split(_cell(**{axis: b}))
     self.assertNotEqual(static_a, static_b)
+
+  def test_no_shortcut_is_an_identity_of_scale_zero(self):
+    static, dynamic = laboratory.split(_cell(shortcut='none'))
+    self.assertEqual(static.shortcut, 'identity')
+    self.assertEqual(dynamic['shortcut.shortcut_scale'], 0)
+    self.assertEqual(dynamic['shortcut.residual_scale'], 1)
+
+  @parameterized.parameters('resnet20', 'plain20', 'vgg16_cifar')
+  def test_plain_networks_stay_plain(self, model):
+    cell = laboratory.complete(_cell(model=model, norm='own', shortcut='none'))
+    static, dynamic = laboratory.split(cell)
+    self.assertEqual(static.shortcut, 'none')
+    self.assertNotIn('shortcut.shortcut_scale', dynamic)
 
   def test_not_to_clip_is_to_clip_at_infinity(self):
     _, dynamic = laboratory.split(_cell(clip='none'))

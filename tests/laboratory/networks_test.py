@@ -13,6 +13,7 @@ from jaxdl import training
 from jaxdl.laboratory import networks
 from jaxdl.layers import initializers
 from jaxdl.models import stack
+from jaxdl.models import zoo
 import numpy as np
 
 
@@ -83,6 +84,47 @@ class BuilderTest(parameterized.TestCase):
     w = np.asarray(state.params['stem'][0].w)
     np.testing.assert_allclose(w.std() * math.sqrt(100), std, rtol=0.02)
 
+  @parameterized.parameters('mlp', 'cnn')
+  def test_without_shortcuts_it_is_the_plain_network(self, name):
+    cell = _cell(model=name, activation='tanh', depth=3, width=4)
+    experiment = networks.builder((4, 4, 1), 2)(laboratory.split(cell)[0])
+    dynamic = laboratory.split(cell)[1]
+    key = jax.random.key(0)
+    state = jax.jit(experiment.init)(dynamic, key)
+    plain = zoo.build(
+      name,
+      in_shape=(4, 4, 1),
+      num_classes=2,
+      activation='tanh',
+      weight_init='he',
+      depth=3,
+      width=4,
+    )
+    _, params, plain_state = plain.init(key, (4, 4, 1))
+    chex.assert_trees_all_close(
+      jax.tree.leaves(state.params), jax.tree.leaves(params), rtol=1e-6
+    )
+    batch = jax.random.normal(key, (5, 4, 4, 1)), jnp.zeros(5, jnp.int32)
+    new, metrics = jax.jit(experiment.step)(state, batch, dynamic, key)
+
+    def loss(params):
+      logits, _ = plain.apply(params, plain_state, batch[0], train=True)
+      return training.loss.cross_entropy(logits, batch[1])
+
+    value, grads = jax.jit(jax.value_and_grad(loss))(params)
+    np.testing.assert_allclose(metrics['loss'], value, rtol=1e-5)
+    chex.assert_trees_all_close(
+      jax.tree.leaves(new.params),
+      [
+        p - dynamic['learning_rate'] * g
+        for p, g in zip(
+          jax.tree.leaves(params), jax.tree.leaves(grads), strict=True
+        )
+      ],
+      rtol=1e-4,
+      atol=1e-6,
+    )
+
 
 class NumbersTest(parameterized.TestCase):
   def test_are_those_of_the_axis(self):
@@ -90,7 +132,8 @@ class NumbersTest(parameterized.TestCase):
     _, dynamic = laboratory.split(cell)
     self.assertEqual(networks.numbers('activation', dynamic), {'alpha': 0.5})
     self.assertEqual(
-      networks.numbers('shortcut', dynamic), {'residual_scale': 0.25}
+      networks.numbers('shortcut', dynamic),
+      {'residual_scale': 0.25, 'shortcut_scale': 1.0},
     )
 
 

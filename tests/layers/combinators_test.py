@@ -168,57 +168,6 @@ class SerialTest(parameterized.TestCase):
       combinators.serial(layers.dense(3), names=('a', 'b'))
 
 
-class ResidualTest(parameterized.TestCase):
-  @parameterized.parameters(0.0, 0.5, 1.0)
-  def test_adds_the_scaled_branch(self, scale):
-    branch = layers.dense(_WIDTH)
-    net = combinators.residual(branch, scale=scale)
-    _, params, state = net.init(jax.random.key(0), (_WIDTH,))
-    y, _ = net.apply(params, state, _input())
-    branch_y, _ = branch.apply(params.branch, (), _input())
-    np.testing.assert_allclose(y, _input() + scale * branch_y, rtol=1e-6)
-
-  def test_scale_may_be_traced(self):
-    def run(scale):
-      net = combinators.residual(layers.dense(_WIDTH), scale=scale)
-      _, params, state = net.init(jax.random.key(0), (_WIDTH,))
-      return net.apply(params, state, _input())[0]
-
-    actual = jax.vmap(run)(jnp.array([0.0, 2.0]))
-    expected = jnp.stack([run(0.0), run(2.0)])
-    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
-
-  def test_refuses_shapes_that_differ(self):
-    with self.assertRaisesRegex(ValueError, 'shortcut differ'):
-      combinators.residual(layers.dense(3)).init(jax.random.key(0), (4,))
-
-
-class HighwayTest(parameterized.TestCase):
-  @parameterized.parameters((-100.0, 0.0), (100.0, 1.0))
-  def test_gate_bias_carries_or_transforms(self, bias, share):
-    transform = layers.dense(_WIDTH)
-    net = combinators.highway(transform, gate_bias=bias)
-    _, params, state = net.init(jax.random.key(0), (_WIDTH,))
-    y, _ = net.apply(params, state, _input())
-    h, _ = transform.apply(params.transform, (), _input())
-    np.testing.assert_allclose(
-      y, share * h + (1 - share) * _input(), rtol=1e-5, atol=1e-5
-    )
-
-  def test_mixes_by_the_gate(self):
-    net = combinators.highway(layers.dense(_WIDTH))
-    _, params, state = net.init(jax.random.key(0), (_WIDTH,))
-    y, _ = net.apply(params, state, _input())
-    x = np.asarray(_input(), np.float64)
-    h = x @ params.transform.w + params.transform.b
-    t = 1 / (1 + np.exp(-(x @ params.gate.w - 2.0)))
-    np.testing.assert_allclose(y, h * t + x * (1 - t), rtol=1e-4, atol=1e-5)
-
-  def test_refuses_a_transform_that_changes_the_shape(self):
-    with self.assertRaisesRegex(ValueError, 'transform differ'):
-      combinators.highway(layers.dense(3)).init(jax.random.key(0), (4,))
-
-
 class ParallelTest(absltest.TestCase):
   def test_joins_the_outputs_of_one_input(self):
     net = combinators.parallel(
@@ -258,16 +207,16 @@ class ScopesTest(absltest.TestCase):
 
   def test_shortcuts_leave_the_scopes_of_the_branch(self):
     net = combinators.scope(
-      'net', combinators.repeat(combinators.residual(layers.dense(4)), 2)
+      'net', combinators.repeat(layers.residual(layers.dense(4)), 2)
     )
     self.assertContainsSubset(
       {'net/layer', 'net/layer/dense'}, _scopes(net, (4,))
     )
 
   def test_shortcut_and_gate_have_their_own(self):
-    projected = combinators.residual(layers.dense(3), layers.dense(3))
+    projected = layers.residual(layers.dense(3), layers.dense(3))
     self.assertIn('shortcut/dense', _scopes(projected, (4,)))
-    gated = combinators.highway(layers.dense(4))
+    gated = layers.highway(layers.dense(4))
     self.assertIn('gate/dense', _scopes(gated, (4,)))
 
   def test_identity_activation_leaves_an_equation(self):

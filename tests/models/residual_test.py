@@ -234,6 +234,26 @@ class ScaleTest(absltest.TestCase):
     mean = _subsampled(h, 8, 4).mean((1, 2))
     np.testing.assert_allclose(zero, mean @ readout.w + readout.b, rtol=1e-4)
 
+  def test_of_the_shortcuts_at_zero_leaves_the_plain_network(self):
+    small = dict(depth=8, stem_width=2, norm='none')
+    plain = _net(resnet.resnet_cifar, shortcut='none', **small)
+    shapes, plain_state = _shapes(plain, (4, 4, 1))
+    params = _drawn(shapes)
+    x = jnp.ones((1, 4, 4, 1))
+
+    @jax.jit
+    def logits(scale):
+      net = _net(resnet.resnet_cifar, shortcut_scale=scale, **small)
+      shapes, state = _shapes(net, (4, 4, 1))
+      same = jax.tree.unflatten(
+        jax.tree.structure(shapes), jax.tree.leaves(params)
+      )
+      return net.apply(same, state, x)[0]
+
+    expected, _ = plain.apply(params, plain_state, x)
+    np.testing.assert_allclose(logits(0.0), expected, rtol=1e-5)
+    self.assertGreater(np.abs(logits(1.0) - expected).max(), 1e-2)
+
 
 class SubsampleTest(absltest.TestCase):
   def test_agrees_with_the_one_of_tensorflow_models(self):
@@ -261,6 +281,7 @@ class BlockTest(parameterized.TestCase):
       shortcut='projection',
       preactivation=preactivation,
       residual_scale=1.0,
+      shortcut_scale=1.0,
       weight_init=initializers.he(),
       bias_init=None,
     )

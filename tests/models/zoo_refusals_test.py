@@ -41,7 +41,7 @@ class RefusalsTest(parameterized.TestCase):
       dict(depth=30),
       (
         '^resnet20 has a depth of its own, 20: leave it out; '
-        'options: residual_scale, preactivation, stem_width$'
+        'options: residual_scale, shortcut_scale, preactivation, stem_width$'
       ),
     ),
     (
