@@ -153,7 +153,7 @@ class Lanes:
         keeper.save(step, states)
         return
       count = min(self._plan.chunk_steps, self._plan.num_steps - step)
-      states, metrics = chunk(
+      states, recording = chunk(
         states,
         jax.device_put(indices, program_lib.over_batches(mesh)),
         *inputs,
@@ -162,11 +162,11 @@ class Lanes:
       )
       # The devices are at work: the next batches cost no time.
       indices = self._batches(program, step + count)
-      recorded = {
-        name: np.array(values)[: len(program.cells), :count]
-        for name, values in metrics.items()
+      metrics = {
+        name: values[: len(program.cells), :count]
+        for name, values in jax.tree.map(np.array, recording).by_name().items()
       }
-      self.writer.put(writing.Item(program, step, recorded))
+      self.writer.put(writing.Item(program, step, metrics))
       step += count
       with self._lock:
         self.steps += count

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxdl.sweep import experiment as experiment_lib
 from jaxdl.sweep import planning
+from jaxdl.sweep import recording
 import numpy as np
 
 CELLS, DATA = 'cells', 'data'
@@ -30,7 +31,7 @@ class Functions(NamedTuple):
     init: maps seeds and dynamic values to the first states.
     chunk: maps states (donated), batch indices `[cells, chunk, batch]`, seeds,
       dynamic values, data, the first step and the number of steps to the next
-      states and metrics `[cells, chunk, ...]`, NaN past the number of steps.
+      states and a `Recording` of the chunk, NaN past the number of steps.
     finish: maps states, dynamic values and data to scores `[cells]`.
   """
 
@@ -123,9 +124,8 @@ def trace(
     states, indices, seeds, dynamic, data_shapes, scalar, scalar
   )
   traced_finish = finish.trace(states, dynamic, data_shapes)
-  shapes = Shapes(
-    states, _shapes(traced_chunk.out_info[1]), _shapes(traced_finish.out_info)
-  )
+  metrics = jax.eval_shape(lambda x: x.by_name(), traced_chunk.out_info[1])
+  shapes = Shapes(states, metrics, _shapes(traced_finish.out_info))
   _check(shapes)
   return Functions(traced_init, traced_chunk, traced_finish), shapes
 
@@ -228,32 +228,11 @@ def _train_chunk(step_fn, state, indices, seed, dynamic, data, start, count):
   def body(i, carry):
     state, recorded = carry
     state, metrics = train(state, i)
-    rows = [jnp.stack([metrics[name] for name in names]) for names in groups]
-    return state, [
-      jax.lax.dynamic_update_index_in_dim(r, row, i, 0)
-      for r, row in zip(recorded, rows, strict=True)
-    ]
+    return state, recorded.with_step(i, metrics)
 
   _, shapes = jax.eval_shape(train, state, jnp.int32(0))
-  groups = _by_shape(shapes)
-  blank = [
-    jnp.full((len(indices), len(names), *shapes[names[0]].shape), jnp.nan)
-    for names in groups
-  ]
-  state, recorded = jax.lax.fori_loop(0, count, body, (state, blank))
-  return state, {
-    name: values[:, k]
-    for names, values in zip(groups, recorded, strict=True)
-    for k, name in enumerate(names)
-  }
-
-
-def _by_shape(shapes: dict[str, Any]) -> list[list[str]]:
-  """Groups metrics of one shape: a loop writes one array faster than many."""
-  groups: dict[tuple[int, ...], list[str]] = {}
-  for name, metric in shapes.items():
-    groups.setdefault(metric.shape, []).append(name)
-  return list(groups.values())
+  blank = recording.blank(shapes, len(indices))
+  return jax.lax.fori_loop(0, count, body, (state, blank))
 
 
 def _arrange(function: Callable, arrangement: str) -> Callable:

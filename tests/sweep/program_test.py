@@ -82,10 +82,10 @@ class ProgramTest(parameterized.TestCase):
       indices = np.stack(
         [linear_study.indices(cell, start, 4) for cell in program.cells]
       ).astype(np.int32)
-      states, metrics = chunk(
+      states, recording = chunk(
         states, indices, *inputs, data, np.int32(start), np.int32(count)
       )
-      losses.append(np.array(metrics['loss']))
+      losses.append(np.array(recording.by_name()['loss']))
     scores = finish(states, inputs[1], data)
 
     self.assertTrue(np.isnan(losses[1][:, 3]).all())
