@@ -166,8 +166,8 @@ def _shortcut(cell: sweep.Cell) -> choice.Choice:
   """The shortcut of a cell.
 
   In a stack of equal layers none is an identity at scale 0: networks with and
-  without share a program. That step takes about 1% longer, and a program as
-  long to compile as a thousand steps take.
+  without share a program. That step takes about 1% longer, and a program takes
+  as long to compile as some hundred steps take.
   """
   name = str(cell['model'])
   found = _parse(cell, 'shortcut', _shortcut_numbers)

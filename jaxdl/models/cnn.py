@@ -1,4 +1,8 @@
-"""The convolutional network of constant width and resolution."""
+"""The convolutional network of constant width and resolution.
+
+With delta-orthogonal or normal weights it is the setting of Xiao et al., 2018,
+https://arxiv.org/abs/1806.05393.
+"""
 
 from jaxdl import layers
 from jaxdl.layers import base
@@ -28,10 +32,8 @@ def cnn(
 
   Each of the `depth` layers is a convolution with 'SAME' padding, then
   normalization, then activation. A shortcut leads past each but the first. The
-  readout averages over space, then is dense. Scopes, and the layout of params,
-  are those of `jaxdl.models.stack`; the readout's are `readout/pool` and
-  `readout/dense`. Constant width with delta-orthogonal or normal weights is the
-  setting of Xiao et al., 2018, https://arxiv.org/abs/1806.05393.
+  readout averages over space, then is dense. Scopes and params are those of
+  `jaxdl.models.stack`; the readout's are `readout/pool` and `readout/dense`.
 
   Args:
     depth: number of convolutions, at least 1.
@@ -45,7 +47,8 @@ def cnn(
     weight_init: of all weights but a highway gate's; lecun by default.
     bias_init: of the same layers; zeros by default.
     use_bias: whether the layers before the readout have a bias.
-    residual_scale, shortcut_scale: as of `layers.residual`.
+    residual_scale: of the branch beside an identity shortcut.
+    shortcut_scale: of that identity.
     gate_bias: initial bias of a highway's gate.
     rematerialize: as of `layers.repeat`.
 

@@ -72,7 +72,7 @@ def _layers(tree):
 def _layer_by_hand(params, h, cell, layer):
   """One dense layer in plain jnp: its activation, and its output."""
   branch, gate, is_first = params, None, layer == 0
-  if cell['shortcut'] != 'none' and not is_first:
+  if not is_first:  # Without a shortcut it is an identity of scale zero.
     branch, gate = params
   (w, b), *norm, slope = branch
   z = h @ w + (0 if isinstance(b, tuple) else b)
