@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxdl.layers import base
 from jaxdl.layers import convolution
 from jaxdl.layers import initializers
+from jaxdl.layers import product
 
 Padding = str | int | Sequence[tuple[int, int]]
 
@@ -60,7 +61,7 @@ def dense(
   def apply(params, state, x, *, train=False, key=None):
     del train, key
     with jax.named_scope('dense'):
-      y = x @ params.w
+      y = product.matmul(x, params.w)
       return (y + params.b if use_bias else y), state
 
   return base.Layer(init, apply)

@@ -18,6 +18,7 @@ from jax import lax
 import jax.numpy as jnp
 from jaxdl.layers import base
 from jaxdl.layers import initializers
+from jaxdl.layers import product
 from jaxdl.layers.activation import activation as activation_layer
 
 
@@ -73,7 +74,7 @@ def rnn(
 
   def step(params, state, z, *, train, key):
     (h,) = state
-    z = z + h @ params.u
+    z = z + product.matmul(h, params.u)
     with jax.named_scope('hidden'):
       h, _ = activation.apply(params.activation, (), z, train=train, key=key)
     return (h,)
@@ -127,7 +128,7 @@ def lstm(
   def step(params, state, z, *, train, key):
     del train, key
     c, h = state
-    gates = jnp.split(z + h @ params.u, 4, axis=-1)
+    gates = jnp.split(z + product.matmul(h, params.u), 4, axis=-1)
     i, f, g, o = _gates(
       gates,
       input_gate=jax.nn.sigmoid,
@@ -194,12 +195,14 @@ def gru(
     of_gates, of_candidate = jnp.split(params.u, [2 * width], axis=-1)
     z, z_candidate = jnp.split(z, [2 * width], axis=-1)
     reset, update = _gates(
-      jnp.split(z + h @ of_gates, 2, axis=-1),
+      jnp.split(z + product.matmul(h, of_gates), 2, axis=-1),
       reset_gate=jax.nn.sigmoid,
       update_gate=jax.nn.sigmoid,
     )
     with jax.named_scope('candidate'):
-      candidate = jnp.tanh(z_candidate + (reset * h) @ of_candidate)
+      candidate = jnp.tanh(
+        z_candidate + product.matmul(reset * h, of_candidate)
+      )
     with jax.named_scope('hidden'):
       h = update * h + (1 - update) * candidate
     return (h,)
@@ -297,7 +300,7 @@ def _recurrent(
   def apply(params, state, x, *, train=False, key=None):
     with jax.named_scope(name):
       # One product for all time steps, which are scanned along the first axis.
-      z = jnp.moveaxis(x @ params.w + params.b, 1, 0)
+      z = jnp.moveaxis(product.matmul(x, params.w) + params.b, 1, 0)
       zeros = jnp.zeros((x.shape[0], width), z.dtype)
       keys = None if key is None else jax.random.split(key, len(z))
 
