@@ -61,7 +61,8 @@ class Sample(NamedTuple):
 
   seconds: float
   resident: int  # Bytes, as the process is.
-  in_use: int  # Bytes that stay when malloc gives back what is free.
+  trimmed: int  # Bytes that stay when malloc gives back what is free.
+  allocated: int  # Bytes that malloc has given out.
   threads: int
   files: int  # That are open.
   arrays: int  # Of JAX, alive, and their bytes.
@@ -90,7 +91,8 @@ def main(_: list[str]) -> None:
     print(*(f'{x:>11.0f}' for x in (number, *samples[-1])), flush=True)
     if half is None and seconds > 30 * _MINUTES.value:
       half = _types()
-  print(_verdict(samples[len(samples) // 2 :]))
+  for name in ('allocated', 'trimmed'):
+    print(_verdict(name, samples[len(samples) // 2 :]))
   _show_types(half or collections.Counter(), _types())
   _show_caches()
 
@@ -179,12 +181,16 @@ def _look_at_a_model(number: int, folder: pathlib.Path) -> None:
 def _sample(seconds: float) -> Sample:
   gc.collect()
   resident = _resident()
-  ctypes.CDLL(None).malloc_trim(0)  # Of the GNU C library.
+  library = ctypes.CDLL(None)  # The GNU C library.
+  library.malloc_trim(0)
+  library.mallinfo2.restype = _Mallinfo2
+  heap = library.mallinfo2()
   alive = jax.live_arrays()
   return Sample(
     seconds,
     resident,
     _resident(),
+    heap.uordblks + heap.hblkhd,
     threading.active_count(),
     len(os.listdir('/proc/self/fd')),
     len(alive),
@@ -194,25 +200,37 @@ def _sample(seconds: float) -> Sample:
   )
 
 
+class _Mallinfo2(ctypes.Structure):
+  """What malloc says of all its arenas; the names are the C library's."""
+
+  _fields_ = [
+    (name, ctypes.c_size_t)
+    for name in (
+      *('arena', 'ordblks', 'smblks', 'hblks', 'hblkhd'),
+      *('usmblks', 'fsmblks', 'uordblks', 'fordblks', 'keepcost'),
+    )
+  ]
+
+
 def _resident() -> int:
   pages = int(pathlib.Path('/proc/self/statm').read_text().split()[1])
   return pages * os.sysconf('SC_PAGE_SIZE')
 
 
-def _verdict(samples: list[Sample]) -> str:
-  """Fits a line to the memory of some samples; says what its slope is."""
+def _verdict(name: str, samples: list[Sample]) -> str:
+  """Fits a line to a memory of some samples; says what its slope is."""
   if len(samples) < 3:
     return f'{len(samples)} samples are too few for a slope'
   hours = np.array([sample.seconds for sample in samples]) / 3600
-  in_use = np.array([sample.in_use for sample in samples]) / _MIB
-  line = scipy.stats.linregress(hours, in_use)
+  memory = np.array([getattr(sample, name) for sample in samples]) / _MIB
+  line = scipy.stats.linregress(hours, memory)
   quantile = scipy.stats.t.ppf((1 + _CONFIDENCE) / 2, len(samples) - 2)
   low, high = line.slope + np.array([-1, 1]) * quantile * line.stderr
-  tolerated = _TOLERATED * in_use.mean()
+  tolerated = _TOLERATED * memory.mean()
   word = 'flat' if high < tolerated else 'unclear'
   return (
-    f'{"leaking" if low > tolerated else word}: over the last '
-    f'{len(samples)} rounds, {in_use[0]:.0f} to {in_use[-1]:.0f} MiB, '
+    f'{name} is {"leaking" if low > tolerated else word}: over the last '
+    f'{len(samples)} rounds, {memory[0]:.0f} to {memory[-1]:.0f} MiB, '
     f'{line.slope:+.1f} MiB an hour, {_CONFIDENCE:.0%} interval {low:+.1f} to '
     f'{high:+.1f}; up to {tolerated:.1f} is flat'
   )
@@ -241,7 +259,7 @@ def _show_caches() -> None:
   before = _sample(0)
   jax.clear_caches()
   after = _sample(0)
-  freed = (before.in_use - after.in_use) / _MIB
+  freed = (before.allocated - after.allocated) / _MIB
   print(
     f'without its caches JAX has {after.executables} executables instead of '
     f'{before.executables}, and Python {after.objects} objects instead of '
