@@ -1,11 +1,11 @@
 """What theory predicts of each layer of a deep stack, at initialization.
 
-Of the stack of `jaxdl.models`, `x_l = f(norm(W_l x_{l-1} + b_l))`, or `x_{l-1}`
-plus `scale` times that, in the limit of width, from the variance of the first
-pre-activation on. Plain layers by mean field theory (Poole et al., 2016,
-https://arxiv.org/abs/1606.05340; Schoenholz et al., 2017,
-https://arxiv.org/abs/1611.01232), shortcuts by `jaxdl.theory.residual`, batch
-norm by `jaxdl.theory.batch_norm`.
+Of the stack of `jaxdl.models`, `x_l = f(norm(W_l x_{l-1} + b_l))`, or
+`residual_scale` times that plus `shortcut_scale` times `x_{l-1}`, in the limit
+of width, from the variance of the first pre-activation on. Plain layers by mean
+field theory (Poole et al., 2016, https://arxiv.org/abs/1606.05340; Schoenholz
+et al., 2017, https://arxiv.org/abs/1611.01232), shortcuts by
+`jaxdl.theory.residual`, batch norm by `jaxdl.theory.batch_norm`.
 
 theory.predict(depth=30, activation='relu', norm='batch', batch_size=128)
 """
@@ -34,6 +34,11 @@ _WEIGHT_STDS = {
   'lecun': 1.0,
   'delta_orthogonal': 1.0,
   'orthogonal': 1.0,
+}
+# The numbers of each shortcut, in the order of `residual.Scales`.
+_SHORTCUTS: dict[str, dict[str, float | None]] = {
+  'none': {},
+  'identity': {'residual_scale': 1.0, 'shortcut_scale': 1.0},
 }
 _BATCH_NORMS = ('batch', 'batch_plain')
 _EPSILON = 1e-5  # Of batch norm; the theory has none.
@@ -141,8 +146,9 @@ def predict(
     activation: a specification such as `tanh` or `leaky_relu:0.2`, or a
       function of one array.
     norm: `none`, `batch` or `batch_plain`; of others there is no prediction.
-    shortcut: `none`, `identity` or `identity:SCALE`, past all but the first
-      layer; of others there is no prediction.
+    shortcut: `none`, or `identity` past all but the first layer, with the
+      scales of branch and shortcut, 1 by default, as in `identity:0.5` or
+      `identity:1:0.5`; of others there is no prediction.
     weight_std: weights have the variance weight_std^2 / fan_in, whether normal
       or orthogonal; see `hidden_weight_std`.
     bias_std: standard deviation of the biases. Batch norm takes them away.
@@ -155,7 +161,7 @@ def predict(
 
   Raises:
     ValueError: if the depth is less than 1, or a number, the activation or the
-      shortcut's scale is refused.
+      shortcut's scales are refused.
   """
   if isinstance(depth, bool) or depth != int(depth) or depth < 1:
     raise ValueError(f'depth must be an integer of at least 1, got {depth!r}.')
@@ -165,7 +171,7 @@ def predict(
       f'first_correlation is {first_correlation!r}; it must be from -1 to 1.'
     )
   try:
-    scale = _scale(shortcut)
+    scales = _scales(shortcut)
     found = _activation(activation)
     if norm in _BATCH_NORMS:
       layer = _normalized_layer(found, weight_std, batch_size)
@@ -178,7 +184,7 @@ def predict(
       first = _from_variance(length_map, q, gap, math.nan)
     else:
       raise _Unpredictable(f'There is no prediction of norm={norm}.')
-    return Prediction(_profile(int(depth), first, layer, scale), '')
+    return Prediction(_profile(int(depth), first, layer, scales), '')
   except _Unpredictable as error:
     return Prediction(None, str(error))
 
@@ -223,14 +229,15 @@ def variance_of(
   )
 
 
-def _scale(shortcut: str) -> float | None:
-  """Returns the scale of the branch; None if there is no shortcut."""
+def _scales(shortcut: str) -> residual.Scales:
   name = choice.split_name(shortcut)
-  if name == 'none':
-    return None
-  if name != 'identity':
+  if name not in _SHORTCUTS:
     raise _Unpredictable(f'There is no prediction of shortcut={name}.')
-  return choice.parse('shortcut', shortcut, {'scale': 1.0}).numbers['scale']
+  numbers = choice.parse('shortcut', shortcut, _SHORTCUTS[name]).numbers
+  scales = residual.Scales(*numbers.values())
+  if not any(scales):
+    raise _Unpredictable(f'With shortcut={shortcut} nothing flows.')
+  return scales
 
 
 def _activation(
@@ -345,16 +352,16 @@ def _profile(
   depth: int,
   first: _Layer,
   layer: Callable[[residual.Stream], _Layer],
-  scale: float | None,
+  scales: residual.Scales,
 ) -> Profile:
   """Goes forward through the layers, then backward."""
   stream = residual.Stream(*first.branch[:3])
   layers, streams = [first], [stream]
   for _ in range(depth - 1):
     layers.append(layer(stream))
-    stream = residual.after(stream, layers[-1].branch, scale)
+    stream = residual.after(stream, layers[-1].branch, scales)
     streams.append(stream)
-  factors = [residual.backward(each.branch, scale) for each in layers[1:]]
+  factors = [residual.backward(each.branch, scales) for each in layers[1:]]
   cotangent = 0.5 * np.cumsum(np.log10([1.0, *factors[::-1]]))[::-1]
   seen = np.array([each.input_size * each.slope for each in layers])
   gradient = 0.5 * np.log10(seen) + cotangent

@@ -27,6 +27,18 @@ class Branch(NamedTuple):
   backward: float
 
 
+class Scales(NamedTuple):
+  """Of a layer `y = shortcut x + branch f(x)`; by default without a shortcut.
+
+  Attributes:
+    branch: of what the layer makes of its input.
+    shortcut: of its input beside that.
+  """
+
+  branch: float = 1.0
+  shortcut: float = 0.0
+
+
 class Stream(NamedTuple):
   """What layers pass on; averages over the units.
 
@@ -42,34 +54,31 @@ class Stream(NamedTuple):
   spread: float
 
 
-def after(stream: Stream, branch: Branch, scale: float | None) -> Stream:
+def after(stream: Stream, branch: Branch, scales: Scales) -> Stream:
   """Returns the stream after a layer.
 
   Args:
     stream: before it.
     branch: what the layer makes of the stream.
-    scale: of the branch beside an identity; None without a shortcut.
+    scales: of both.
   """
-  if scale is None:
-    return Stream(branch.mean, branch.mean_square, branch.spread)
-  common = 2 * scale * stream.mean * branch.mean
+  passed, added = scales.shortcut**2, scales.branch**2
+  common = 2 * scales.shortcut * scales.branch * stream.mean * branch.mean
   return Stream(
-    stream.mean + scale * branch.mean,
-    stream.mean_square + common + scale**2 * branch.mean_square,
-    stream.spread + scale**2 * branch.spread,
+    scales.shortcut * stream.mean + scales.branch * branch.mean,
+    passed * stream.mean_square + common + added * branch.mean_square,
+    passed * stream.spread + added * branch.spread,
   )
 
 
-def backward(branch: Branch, scale: float | None) -> float:
+def backward(branch: Branch, scales: Scales) -> float:
   """Returns the factor of the mean squared cotangent, from output to input.
 
   Args:
     branch: of the layer.
-    scale: of the branch beside an identity; None without a shortcut.
+    scales: of the branch, and of the shortcut beside it.
   """
-  if scale is None:
-    return branch.backward
-  return 1 + scale**2 * branch.backward
+  return scales.shortcut**2 + scales.branch**2 * branch.backward
 
 
 def relu_block_growth(

@@ -6,6 +6,7 @@ from absl.testing import absltest
 from absl.testing import parameterized
 from jaxdl import diagnosis
 from jaxdl import theory
+from jaxdl.laboratory import axes
 from jaxdl.report import predictions
 from jaxdl.report import tables
 import numpy as np
@@ -41,6 +42,7 @@ class PredictionsTest(parameterized.TestCase):
     ({'init': 'he', 'activation': 'relu'}, {'weight_std': math.sqrt(2)}),
     ({'init': 'normal', 'weight_std': 1.4}, {'weight_std': 1.4}),
     ({'norm': 'batch', 'shortcut': 'identity:0.5'}, {'weight_std': 1.0}),
+    ({'shortcut': 'identity:1:0.5'}, {'weight_std': 1.0}),
   )
   def test_is_the_theory_of_the_network(self, cell, scale):
     record, _, _, [prediction] = _of(cell)
@@ -81,6 +83,13 @@ class PredictionsTest(parameterized.TestCase):
     self.assertEqual(prediction.profiles, {})
     self.assertTrue(np.isnan(prediction.rate))
     self.assertIn(reason, prediction.reason)
+
+  @parameterized.parameters(*axes.SHORTCUTS)
+  def test_takes_every_shortcut_of_a_study(self, name):
+    numbers = [f':{value}' for value in axes.SHORTCUTS[name].values()]
+    *_, [prediction] = _of({'shortcut': ''.join([name, *numbers])})
+    is_predicted = name in ('none', 'identity')
+    self.assertEqual(bool(prediction.profiles), is_predicted)
 
   @parameterized.parameters(
     (0.0, 'no spread'), (np.nan, 'no spread'), (1.2, 'no Gaussian')

@@ -8,6 +8,7 @@ import tempfile
 from absl.testing import absltest
 from jaxdl import diagnosis
 from jaxdl import report
+import numpy as np
 import pandas as pd
 import rich.console
 
@@ -35,6 +36,24 @@ class WriteTest(absltest.TestCase):
       again = report.write(record, judged, out_dir)
       self.assertEqual(again, paths)
       self.assertCountEqual(out_dir.iterdir(), paths)
+
+  def test_of_a_scaled_shortcut_too(self):
+    network = {
+      'model': 'mlp', 'activation': 'tanh', 'norm': 'none', 'init': 'lecun',
+      'bias_std': 0.0, 'depth': 6, 'batch_size': 32,
+    }  # fmt: skip
+    cells = [
+      {**network, 'shortcut': shortcut}
+      for shortcut in ('none', 'identity:1:0.5')
+    ]
+    record = synthetic_record.make(cells, ['healthy'] * 2, num_steps=10)
+    record['activation_std'].values[:, 0, 0] = 0.6
+    judged = diagnosis.diagnose(record)
+    with tempfile.TemporaryDirectory() as folder:
+      out_dir = pathlib.Path(folder)
+      report.write(record, judged, out_dir)
+      table = pd.read_csv(out_dir / 'summary.csv').set_index('shortcut')
+    self.assertTrue(np.isfinite(table['rate_start_theory']).all())
 
   def test_a_failure_leaves_the_old_file(self):
     with tempfile.TemporaryDirectory() as folder:

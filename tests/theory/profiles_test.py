@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from absl.testing import absltest
 from absl.testing import parameterized
+import chex
 import jax
 import jax.numpy as jnp
 from jaxdl import models
@@ -41,7 +42,9 @@ def _taps(found):
 
 def _measure(activation, norm, shortcut, weight_std, bias_std, batch_size):
   """Measures a network of independent inputs of mean square 1, and labels."""
-  name, _, scale = shortcut.partition(':')
+  name, *given = shortcut.split(':')
+  names = ('residual_scale', 'shortcut_scale')[: len(given)]
+  scales = dict(zip(names, map(float, given), strict=True))
   net = models.build(
     'mlp',
     num_classes=10,
@@ -54,7 +57,7 @@ def _measure(activation, norm, shortcut, weight_std, bias_std, batch_size):
     weight_init=initializers.normal_fan_in(weight_std),
     bias_init=initializers.normal(bias_std),
     use_bias=norm == 'none',
-    **({'residual_scale': float(scale)} if scale else {}),
+    **scales,
   )
 
   def one(key):
@@ -105,6 +108,7 @@ class OfNetworksTest(parameterized.TestCase):
     (0.0912, 'relu', 'batch', 'none', 0.6, 0.0, 32),
     (0.0476, 'relu', 'none', 'identity:0.5', 1.4, 0.1, 1),
     (0.0905, 'tanh', 'batch', 'identity', 1.0, 0.0, 32),
+    (-0.0265, 'relu', 'none', 'identity:0.5:0.8', 1.4, 0.1, 1),
   )
   def test_agrees(self, rate, *network):
     activation, norm, shortcut, weight_std, bias_std, batch_size = network
@@ -202,6 +206,14 @@ class PredictTest(parameterized.TestCase):
     growth = 100 ** -np.diff(profile.log10_cotangent_rms)
     np.testing.assert_allclose(growth, 1.25, rtol=1e-12)
 
+  def test_a_shortcut_at_scale_0_is_none(self):
+    network = {'depth': 9, 'activation': 'tanh', 'first_correlation': 0.3}
+    plain, scaled = (
+      profiles.predict(shortcut=shortcut, **network).profile
+      for shortcut in ('none', 'identity:1:0')
+    )
+    chex.assert_trees_all_equal(plain, scaled)
+
   def test_past_shortcuts_gradients_of_tanh_grow_subexponentially(self):
     """As exp(O(sqrt(depth))): Yang & Schoenholz, 2017."""
     profile, _ = profiles.predict(
@@ -214,6 +226,7 @@ class PredictTest(parameterized.TestCase):
   @parameterized.parameters(
     (dict(norm='layer'), 'norm=layer'),
     (dict(shortcut='highway:-2.0'), 'shortcut=highway'),
+    (dict(shortcut='identity:0:0', bias_std=0.1), 'nothing flows'),
     (dict(activation='rrelu'), 'random'),
     (dict(norm='batch', batch_size=3), 'over 3 examples'),
     (dict(norm='batch', weight_std=1e-3), 'epsilon'),
@@ -232,6 +245,7 @@ class PredictTest(parameterized.TestCase):
     (dict(depth=2.5), 'depth must be'),
     (dict(activation='rely'), 'Unknown activation'),
     (dict(shortcut='identity:a'), 'not a finite number'),
+    (dict(shortcut='identity:1:0.5:2'), 'write identity:RESIDUAL_SCALE:SHORT'),
     (dict(weight_std=0), 'weight_std must be'),
     (dict(first_variance=-1), 'q_start must be'),
     (dict(first_correlation=1.5), 'first_correlation is'),

@@ -34,7 +34,14 @@ class BlockTest(parameterized.TestCase):
 
 
 class StreamTest(parameterized.TestCase):
-  def test_means_build_up(self):
+  @parameterized.parameters(
+    # The factor of squared cotangents is shortcut^2 + 0.7 branch^2.
+    (0.5, 1.0, 1.175),
+    (1.0, 0.5, 0.95),
+    (-0.8, 1.2, 1.888),
+    (0.5, 0.0, 0.175),
+  )
+  def test_means_build_up(self, branch_scale, shortcut_scale, factor):
     """Of units with numbers at hand: a branch is independent of the stream."""
     generator = np.random.default_rng(0)
     count = 1_000_000
@@ -47,19 +54,23 @@ class StreamTest(parameterized.TestCase):
         (residual.Branch, f, (0.7,)),
       )
     )
-    y = x + 0.5 * f
-    actual = residual.after(stream, branch, 0.5)
+    y = shortcut_scale * x + branch_scale * f
+    scales = residual.Scales(branch_scale, shortcut_scale)
+    actual = residual.after(stream, branch, scales)
     np.testing.assert_allclose(actual.mean, y.mean(), rtol=1e-12)
     np.testing.assert_allclose(actual.mean_square, (y**2).mean(), rtol=5e-3)
     spread = ((y[0] - y[1]) ** 2).mean() / 2
     np.testing.assert_allclose(actual.spread, spread, rtol=5e-3)
-    self.assertAlmostEqual(residual.backward(branch, 0.5), 1.175, delta=1e-12)
+    found = residual.backward(branch, scales)
+    self.assertAlmostEqual(found, factor, delta=1e-12)
 
   def test_without_a_shortcut_the_branch_is_all(self):
     stream = residual.Stream(1.0, 3.0, 0.5)
     branch = residual.Branch(0.1, 0.2, 0.05, 0.9)
-    self.assertEqual(residual.after(stream, branch, None), branch[:3])
-    self.assertEqual(residual.backward(branch, None), 0.9)
+    self.assertEqual(
+      residual.after(stream, branch, residual.Scales()), branch[:3]
+    )
+    self.assertEqual(residual.backward(branch, residual.Scales()), 0.9)
 
 
 if __name__ == '__main__':
