@@ -10,6 +10,7 @@ from jaxdl.sweep import writing
 import numpy as np
 
 _SECONDS_BETWEEN_LOOKS = 2.0
+_TRIES = 2  # Of a look, where files are replaced while they are read.
 
 
 class Follower:
@@ -44,16 +45,25 @@ class Follower:
   def look(self) -> None:
     """Looks for new chunks, unless it did a moment ago."""
     if time.monotonic() - self._last_look > _SECONDS_BETWEEN_LOOKS:
+      self.look_now()
+
+  def look_now(self) -> None:
+    """Looks for new chunks; a file that is replaced meanwhile is no error.
+
+    Raises:
+      OSError: the record cannot be read.
+    """
+    self._last_look = time.monotonic()
+    for _ in range(_TRIES):
       try:
-        self.look_now()
+        self._show_new_chunks()
+        return
       except OSError as error:
         # On a network's file system, another process replaced what was open.
         if error.errno != errno.ESTALE:
           raise
 
-  def look_now(self) -> None:
-    """Looks for new chunks."""
-    self._last_look = time.monotonic()
+  def _show_new_chunks(self) -> None:
     for index, new in enumerate(self._steps_done()):
       program = self._programs[index]
       if new != self._seen[index] and new:

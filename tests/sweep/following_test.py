@@ -85,24 +85,38 @@ class FollowerTest(absltest.TestCase):
     shapes = [event.metrics['gradient_norm'].shape for event in self.events]
     self.assertEqual(shapes, [(4, 4, 2)] * 2)
 
-  def test_file_replaced_while_it_is_read_is_read_at_the_next_look(self):
-    self._record(0, 4)
+  def _look_now(self, *codes):
+    """Looks, while reading a chunk fails once with each of some errors."""
+    errors = [OSError(code, 'lost') for code in codes]
     read_chunk = store_lib.read_chunk
-    for code, expected in ((errno.ESTALE, 1), (errno.EIO, 2)):
-      with (
-        mock.patch.object(following, '_SECONDS_BETWEEN_LOOKS', -1),
-        mock.patch.object(store_lib, 'read_chunk') as read,
-      ):
-        read.side_effect = OSError(code, 'lost')
-        if code == errno.EIO:
-          self._record(4, 8)
-          with self.assertRaisesRegex(OSError, 'lost'):
-            self.follower.look()
-        else:
-          self.follower.look()
-        read.side_effect = read_chunk
-        self.follower.look()
-      self.assertLen(self.events, expected)
+
+    def read(*args):
+      if errors:
+        raise errors.pop(0)
+      return read_chunk(*args)
+
+    with mock.patch.object(store_lib, 'read_chunk', read):
+      self.follower.look_now()
+
+  def test_file_replaced_while_it_is_read_is_read_again(self):
+    self._record(0, 4)
+    self._look_now(errno.ESTALE)
+    self.assertLen(self.events, 1)
+
+  def test_file_replaced_again_is_read_at_the_next_look(self):
+    self._record(0, 4)
+    self._look_now(errno.ESTALE, errno.ESTALE)
+    self.assertEmpty(self.events)
+    with mock.patch.object(following, '_SECONDS_BETWEEN_LOOKS', -1):
+      self.follower.look()
+    self.assertLen(self.events, 1)
+
+  def test_file_that_cannot_be_read_is_an_error(self):
+    self._record(0, 4)
+    for codes in ((errno.EIO,), (errno.ESTALE, errno.EIO)):
+      with self.assertRaisesRegex(OSError, 'lost'):
+        self._look_now(*codes)
+    self.assertEmpty(self.events)
 
   def test_other_programs_are_not_followed(self):
     loss = {'loss': np.zeros((4, 4), np.float32)}
