@@ -18,7 +18,9 @@ class Folder:
   """Lets process 0 decide and create, and the others wait for it.
 
   A context manager, in which no other run can write to the folder: process 0
-  holds its lock until no process of this run writes any more.
+  holds its lock until no process of this run writes any more, after a failure
+  for a minute at most (see `processes.Processes.part`): one whose chunk takes
+  longer then ends without the lock.
   """
 
   def __init__(
