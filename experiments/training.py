@@ -157,11 +157,18 @@ def claim(
 
   def decide() -> str:
     is_there = claim_lib.claim(
-      out / part, plan, {'data': DATA.value, **settings}, **_there()
+      out / part, plan, _complete(settings), **_there()
     )
     return 'resume' if is_there else 'begin'
 
   return hosts.lead(decide) == 'resume'
+
+
+def _complete(settings: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns all that decides the numbers beside the plan."""
+  from jaxdl import laboratory
+
+  return {'data': DATA.value, 'drawing': laboratory.DRAWING, **settings}
 
 
 def _there() -> dict[str, bool]:
@@ -202,7 +209,7 @@ def train(
 
   folder = out / part
   resuming = claim(plan, out, settings, part)
-  settings = {'data': DATA.value, **settings}
+  settings = _complete(settings)
   dataset = load()
   console = rich.console.Console(quiet=not hosts.leads())
   say(console, _description(plan, dataset, part))

@@ -21,11 +21,12 @@ _ROUNDS = 20
 def words(key: Array, count: int) -> Array:
   """Draws random words.
 
-  They are a function of the key alone, also under `jax.vmap`, and other ones
-  than those of `jax.random.bits`.
+  They are other ones than those of `jax.random.bits`, and a function of the key
+  alone: under `jax.vmap` too, unless JAX itself draws otherwise there for keys
+  of its kind, as for `rbg`.
 
   Args:
-    key: a PRNG key of any kind.
+    key: one PRNG key of any kind.
     count: how many, up to 2^33.
 
   Returns:

@@ -6,6 +6,7 @@ and what is dynamic, `builder` makes the experiment of a static part.
 
 from jaxdl.laboratory.axes import COMPUTE_DTYPES
 from jaxdl.laboratory.axes import DEFAULTS
+from jaxdl.laboratory.axes import DRAWING
 from jaxdl.laboratory.axes import split
 from jaxdl.laboratory.axes import Static
 from jaxdl.laboratory.backward import log_cotangents
@@ -35,6 +36,7 @@ from jaxdl.laboratory.zero_mean import shifts_by_layer
 __all__ = [
   'COMPUTE_DTYPES',
   'DEFAULTS',
+  'DRAWING',
   'OWN',
   'PROBLEMS',
   'Static',

@@ -36,6 +36,10 @@ SCALED_INITS = {
   'delta_orthogonal': initializers.delta_orthogonal,
 }
 
+# To be raised when a cell draws other numbers from its seed than before;
+# a study begun under another value cannot go on.
+DRAWING = 2
+
 _SIZES = ('depth', 'width')
 _LARGEST = 1_000_000  # Depth, width or batch; beyond it sizes overflow.
 _LARGEST_FLOAT = 2.0**128 - 2.0**104  # Of float32.
@@ -166,8 +170,9 @@ def _shortcut(cell: sweep.Cell) -> choice.Choice:
   """The shortcut of a cell.
 
   In a stack of equal layers none is an identity at scale 0: networks with and
-  without share a program. That step takes about 1% longer, and a program takes
-  as long to compile as some hundred steps take.
+  without share a program. A step of a network without takes about 1% longer so,
+  also where a study has no others; a program takes as long to compile as some
+  hundred steps.
   """
   name = str(cell['model'])
   found = _parse(cell, 'shortcut', _shortcut_numbers)

@@ -23,7 +23,6 @@ from jax import lax
 import jax.numpy as jnp
 from jaxdl.layers import base
 from jaxdl.layers import product
-from jaxdl.layers import transposes
 
 _CANONICAL = ('NHWC', 'HWIO', 'NHWC')
 
@@ -104,13 +103,23 @@ def _convolve(geometry: Geometry, x: base.Array, w: base.Array) -> base.Array:
 
 
 def _jvp(geometry, primals, tangents):
+  """Each part as the transpose of its own transpose.
+
+  Reverse mode transposes what is written here, and so comes back to `_to_input`
+  and `_to_kernel` in the order of axes that they are written in.
+  """
   x, w = primals
+  dx, dw = tangents
   y = _convolve(geometry, x, w)
-  parts = (
-    (functools.partial(_to_input, geometry, x.shape, w), tangents[0]),
-    (functools.partial(_to_kernel, geometry, x, w.shape), tangents[1]),
-  )
-  return y, transposes.tangent(y, parts)
+  ct = jax.ShapeDtypeStruct(y.shape, y.dtype)
+  parts = []
+  if not _is_zero(dx):
+    to_input = functools.partial(_to_input, geometry, x.shape, w)
+    parts += jax.linear_transpose(to_input, ct)(dx)
+  if not _is_zero(dw):
+    to_kernel = functools.partial(_to_kernel, geometry, x, w.shape)
+    parts += jax.linear_transpose(to_kernel, ct)(dw)
+  return y, sum(parts[1:], parts[0]) if parts else jnp.zeros_like(y)
 
 
 _convolve.defjvp(_jvp, symbolic_zeros=True)
@@ -233,3 +242,7 @@ def _reach(size, out, stride, offset) -> tuple[slice, tuple[int, int]] | None:
     return None
   pixels = slice(first * stride + offset, last * stride + offset + 1, stride)
   return pixels, (first, out - 1 - last)
+
+
+def _is_zero(tangent) -> bool:
+  return isinstance(tangent, jax.custom_derivatives.SymbolicZero)

@@ -6,13 +6,12 @@ does not take then: what is left takes two to three times as long. Here x is
 transposed by itself, which is a pass over it.
 """
 
-import functools
+import math
 
 import jax
 from jax import lax
 import jax.numpy as jnp
 from jaxdl.layers import base
-from jaxdl.layers import transposes
 
 
 def matmul(x: base.Array, w: base.Array) -> base.Array:
@@ -24,7 +23,12 @@ def matmul(x: base.Array, w: base.Array) -> base.Array:
 
   Returns:
     `[..., out]`.
+
+  Raises:
+    ValueError: if `w` is no matrix.
   """
+  if jnp.ndim(w) != 2:
+    raise ValueError(f'w is a matrix [in, out], got shape {jnp.shape(w)}.')
   if jax.default_backend() != 'cpu':
     return x @ w
   dtype = jnp.result_type(x, w)
@@ -37,26 +41,27 @@ def _matmul(x: base.Array, w: base.Array) -> base.Array:
 
 
 def _jvp(primals, tangents):
-  x, w = primals
+  (x, w), (dx, dw) = primals, tangents
   y = _matmul(x, w)
-  parts = (
-    (functools.partial(_to_rows, w), tangents[0]),
-    (functools.partial(_to_matrix, x), tangents[1]),
-  )
-  return y, transposes.tangent(y, parts)
+  parts = []
+  if not _is_zero(dx):
+    parts.append(dx @ w)
+  if not _is_zero(dw):
+    parts.append(_by_columns(x, dw))
+  return y, sum(parts[1:], parts[0]) if parts else jnp.zeros_like(y)
 
 
 _matmul.defjvp(_jvp, symbolic_zeros=True)
 
 
-def _to_rows(w, ct):
-  """The cotangent of the rows."""
-  # Without w.T, which the backward pass of a loop would keep beside w.
-  return lax.dot_general(ct, w, (((ct.ndim - 1,), (1,)), ((), ())))
-
-
-def _to_matrix(x, ct):
-  """The cotangent of the matrix, summed over rows."""
+def _by_columns(x, w):
+  """`x @ w`; its transpose multiplies the columns of x with the cotangent."""
+  rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
   # The barrier keeps the transposition out of the product.
-  columns = lax.optimization_barrier(x.reshape(-1, x.shape[-1]).T)
-  return columns @ ct.reshape(-1, ct.shape[-1])
+  columns = lax.optimization_barrier(rows.T)
+  y = lax.dot_general(columns, w, (((0,), (0,)), ((), ())))
+  return y.reshape(*x.shape[:-1], w.shape[-1])
+
+
+def _is_zero(tangent) -> bool:
+  return isinstance(tangent, jax.custom_derivatives.SymbolicZero)

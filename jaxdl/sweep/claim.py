@@ -37,7 +37,8 @@ def fingerprint(
 
   Args:
     plan: the plan.
-    settings: what else decides the numbers, by name: data, batch size, ….
+    settings: what else decides the numbers, by name: data, preprocessing, ….
+      One called `drawing` stands for how numbers are drawn from a seed.
 
   Returns:
     A nest of dicts, lists and scalars.
@@ -197,7 +198,9 @@ def _differences(
     was, now = found.get(name), wanted.get(name)
     if was == now:
       continue
-    if isinstance(was, dict) and isinstance(now, dict):
+    if name == 'drawing':
+      yield 'the version of jaxdl that began it drew other random numbers'
+    elif isinstance(was, dict) and isinstance(now, dict):
       yield from _differences(was, now)
     elif name in ('cells', 'programs'):
       if found.get('axes') == wanted.get('axes'):

@@ -63,6 +63,19 @@ class Operation(NamedTuple):
       self.around
     )
 
+  @property
+  def written_out(self) -> 'Operation':
+    """What a function with a derivative of its own does, if that is one thing.
+
+    So a product whose derivative is written another way is a product.
+    """
+    if self.called is None or len(self.called.operations) != 1:
+      return self
+    (only,) = self.called.operations
+    if (only.inputs, only.outputs) != (self.called.inputs, self.called.outputs):
+      return self
+    return self._replace(primitive=only.primitive, params=only.params)
+
 
 class Graph(NamedTuple):
   """Operations in order; values are numbered.

@@ -91,6 +91,7 @@ def _axis(
   weights: set[int],
   found: Mapping[int, int],
 ) -> _Axis:
+  operation = operation.written_out
   name, params = operation.primitive.name, operation.params
   is_weights = [
     isinstance(atom, int) and atom in weights for atom in operation.inputs

@@ -5,8 +5,10 @@ from absl.testing import parameterized
 import chex
 import jax
 import jax.numpy as jnp
+from jaxdl import layers
 from jaxdl.double_precision import double_precision
 from jaxdl.layers import product
+from jaxdl.tracing import nonfinite
 import numpy as np
 
 
@@ -69,6 +71,51 @@ class MatmulTest(chex.TestCase):
     for i in range(4):
       expected = jax.grad(_loss(jnp.matmul), 1)(x[i], w[i])
       np.testing.assert_allclose(actual[i], expected, rtol=1e-4, atol=1e-6)
+
+  @parameterized.parameters(
+    ((0, 3), (3, 2)), ((5, 0), (0, 2)), ((5, 3), (3, 0))
+  )
+  def test_takes_what_is_empty(self, of_x, of_w):
+    x, w = _draw(of_x, of_w)
+    chex.assert_trees_all_equal(
+      jax.grad(_loss(product.matmul), (0, 1))(x, w),
+      jax.grad(_loss(jnp.matmul), (0, 1))(x, w),
+    )
+
+  @parameterized.parameters((3,), (2, 3, 6))
+  def test_refuses_what_is_no_matrix(self, *shape):
+    with self.assertRaisesRegex(ValueError, r'w is a matrix \[in, out\], got'):
+      product.matmul(*_draw((5, 3), shape))
+
+  @parameterized.parameters(True, False)
+  def test_is_differentiated_where_rows_are_sharded(self, check_vma):
+    x, w = _draw((4, 3), (3, 6))
+    mesh = jax.sharding.Mesh(jax.devices()[:2], ('data',))
+    rows = jax.sharding.PartitionSpec('data')
+
+    def gradient(x, w):
+      return jax.grad(_loss(product.matmul), 0)(x, w)
+
+    sharded = jax.shard_map(
+      gradient,
+      mesh=mesh,
+      in_specs=(rows, jax.sharding.PartitionSpec()),
+      out_specs=rows,
+      check_vma=check_vma,
+    )
+    np.testing.assert_allclose(
+      jax.jit(sharded)(x, w), gradient(x, w), rtol=1e-6
+    )
+
+  def test_scopes_of_its_derivative_are_those_of_the_layer(self):
+    net = layers.serial(layers.dense(4), layers.dense(3))
+    _, params, state = net.init(jax.random.key(0), (5,))
+
+    def loss(params, x):
+      return jnp.mean(jnp.square(net.apply(params, state, x)[0]))
+
+    found = str(nonfinite.first_nonfinite(loss)(params, jnp.full((2, 5), 1e30)))
+    self.assertRegex(found, r'backward pass at 1/dense .*: derivative of dot')
 
   def test_no_product_is_of_a_transposed_first_factor(self):
     """XLA's CPU library doesn't take one: this is what the module is for."""

@@ -84,6 +84,12 @@ class ClaimTest(parameterized.TestCase):
     ('axis', {'axes': {'depth': [3]}}, {}, r'depth was \[2\], is \[3\]'),
     ('new_axis', {'axes': {'norm': ['no']}}, {}, r"norm was None, is \['no'\]"),
     ('settings', {}, {'data': 'mnist'}, "data was None, is 'mnist'"),
+    (
+      'drawing',
+      {},
+      {'drawing': 2},
+      'the version of jaxdl that began it drew other random numbers',
+    ),
   )
   def test_other_sweep_cannot_be_resumed(self, options, settings, message):
     self._lay_sweep(linear_study.plan(), {})

@@ -46,5 +46,31 @@ class GraphTest(parameterized.TestCase):
     self.assertEqual({o.path for o in graph.operations}, {('block',)})
 
 
+class WrittenOutTest(absltest.TestCase):
+  def _operation(self, fn):
+    @jax.custom_jvp
+    def called(x, w):
+      return fn(x, w)
+
+    called.defjvps(lambda dx, y, x, w: dx, None)
+    closed = jax.make_jaxpr(called)(jnp.ones((2, 3)), jnp.ones((3, 3)))
+    (operation,) = jaxpr.graph(closed).operations
+    return operation
+
+  def test_a_product_with_a_derivative_of_its_own_is_a_product(self):
+    operation = self._operation(lambda x, w: x @ w)
+    self.assertEqual(operation.primitive.name, 'custom_jvp_call')
+    written_out = operation.written_out
+    self.assertEqual(written_out.primitive.name, 'dot_general')
+    self.assertIn('dimension_numbers', written_out.params)
+    self.assertEqual(written_out.inputs, operation.inputs)
+    self.assertEqual(written_out.outputs, operation.outputs)
+
+  def test_what_does_more_or_swaps_its_arguments_stays(self):
+    for fn in (lambda x, w: jnp.tanh(x @ w), lambda x, w: jnp.add(w[:2], x)):
+      operation = self._operation(fn)
+      self.assertIs(operation.written_out, operation)
+
+
 if __name__ == '__main__':
   absltest.main()

@@ -134,7 +134,7 @@ def _is_summed(place: facts.Place) -> bool:
   for operation in place.graph.operations:
     if pairs.isdisjoint(a for a in operation.inputs if isinstance(a, int)):
       continue
-    name = operation.primitive.name
+    name = operation.written_out.primitive.name
     if name == 'reduce_sum' and set(operation.params['axes']) == {0, 1}:
       continue
     shapes = [place.graph.avals[key].shape for key in operation.outputs]

@@ -63,7 +63,7 @@ def inputs(
   for place in facts.places(graph):
     for key in set(added).intersection(place.operation.outputs):
       found.setdefault(added[key], '/'.join(place.path))
-    if place.operation.primitive.name not in _LAYERS:
+    if place.operation.written_out.primitive.name not in _LAYERS:
       continue
     atoms = [a for a in place.operation.inputs if isinstance(a, int)]
     kinds = [origin.get(key, 0) for key in atoms]
@@ -104,7 +104,7 @@ def _reaching_layers(
   reached: set[int] = set()
 
   def transfer(operation, _, inputs):
-    if operation.primitive.name in _LAYERS:
+    if operation.written_out.primitive.name in _LAYERS:
       atoms = [a for a in operation.inputs if isinstance(a, int)]
       if any(origin.get(key, 0) == _PARAMETER for key in atoms):
         (total,) = facts.united(inputs)

@@ -5,6 +5,7 @@ from absl.testing import parameterized
 import jax
 from jax import lax
 import jax.numpy as jnp
+from jaxdl import layers
 from jaxdl.tracing import probing
 from jaxdl.x_ray.inspection import broadcasting
 from jaxdl.x_ray.inspection import connection
@@ -94,6 +95,20 @@ class FirstLayerTest(parameterized.TestCase):
     self.assertEqual(list(read.inputs.values()), ['dense'])
     self.assertEqual(list(read.arguments.values()), [1] if is_argument else [])
     self.assertLen(read.sites, 0 if is_argument else 1)
+
+  @parameterized.named_parameters(
+    ('dense', layers.dense(5), (4, 3)), ('conv', layers.conv(5), (4, 6, 6, 3))
+  )
+  def test_layers_of_ours_whose_derivatives_are_their_own(self, layer, shape):
+    _, params, _ = layer.init(jax.random.key(0), shape[1:])
+
+    def loss(params, x):
+      return jnp.sum(layer.apply(params, (), x)[0])
+
+    _, read = _read(loss, params, jnp.ones(shape))
+    self.assertLen(read.inputs, 1)
+    number = len(jax.tree.leaves(params))
+    self.assertEqual(list(read.arguments.values()), [number])
 
   def test_data_of_a_scan(self):
     def loss(w, x):
