@@ -22,7 +22,6 @@ import jax
 from jax import lax
 import jax.numpy as jnp
 from jaxdl.layers import base
-from jaxdl.layers import product
 
 _CANONICAL = ('NHWC', 'HWIO', 'NHWC')
 
@@ -219,8 +218,8 @@ def _by_elements(geometry, x, w):
     height, width = reached
     if height is not None and width is not None:
       (rows, rows_beside), (columns, columns_beside) = height, width
-      pixels = product.matmul(x[:, rows, columns], w[element])
-      y += jnp.pad(pixels, [(0, 0), rows_beside, columns_beside, (0, 0)])
+      product = x[:, rows, columns] @ w[element]
+      y += jnp.pad(product, [(0, 0), rows_beside, columns_beside, (0, 0)])
   return y
 
 
