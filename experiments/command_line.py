@@ -10,14 +10,12 @@ are answered at once.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-import dis
 import errno
 import os
 import pathlib
 import signal
 import sys
 import textwrap
-import types
 from typing import Any, NoReturn
 
 from absl import app
@@ -32,7 +30,11 @@ _MATMUL_PRECISION = flags.DEFINE_enum(
   'their gradient norms then show their rounding; on a CPU all are equal.',
 )
 
-_OURS = pathlib.Path(__file__).resolve().parents[1]
+# Beside jaxdl, they say in an error what was wrong with their input.
+_SHELLS = tuple(
+  pathlib.Path(__file__).resolve().parents[1] / package
+  for package in ('experiments', 'benchmarks')
+)
 _MACHINE = 'Machine'
 _USAGE_ERROR = 2
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it.
@@ -226,32 +228,9 @@ def _mistake(error: ValueError | TypeError | OSError) -> str | None:
       return f'{error.strerror}: {error.filename}'
     if error.errno in _FULL:
       return f'{error.strerror}; make room and run it again'
-  return str(error) if _is_raised_by_us(error) else None
+  from jaxdl import refusals
 
-
-def _is_raised_by_us(error: BaseException) -> bool:
-  """Whether a `raise` in jaxdl or an experiment made this error.
-
-  The innermost frame must be ours, and must stand at a `raise`: an error from
-  within an extension, or from a frame that JAX has hidden, leaves it at a call.
-  """
-  trace = error.__traceback__
-  while trace is not None and trace.tb_next is not None:
-    trace = trace.tb_next
-  if trace is None:
-    return False
-  code = trace.tb_frame.f_code
-  return _is_ours(code) and (
-    dis.opname[code.co_code[trace.tb_lasti]] == 'RAISE_VARARGS'
-  )
-
-
-def _is_ours(code: types.CodeType) -> bool:
-  path = pathlib.Path(code.co_filename).resolve()
-  return any(
-    path.is_relative_to(_OURS / package)
-    for package in ('jaxdl', 'experiments', 'benchmarks')
-  )
+  return str(error) if refusals.is_refusal(error, *_SHELLS) else None
 
 
 def _exit(name: str, message: str, status: int) -> NoReturn:

@@ -211,7 +211,11 @@ def _verdicts(event: sweep.Event, num_classes: int) -> list[str]:
 
   There is no verdict on cells whose layers are not measured.
   """
-  if all(values.ndim < 3 for values in event.metrics.values()):
+  num_layers = max(
+    (values.shape[2] for values in event.metrics.values() if values.ndim == 3),
+    default=0,
+  )
+  if not num_layers:
     return []
   dims = ('cell', 'step', 'layer')
   variables: dict[str, Any] = {
@@ -228,7 +232,7 @@ def _verdicts(event: sweep.Event, num_classes: int) -> list[str]:
     coords={
       'depth': ('cell', depths),
       'step': range(steps),
-      'layer': range(1, max(depths) + 2),
+      'layer': range(1, num_layers + 1),
     },
     attrs={'num_classes': num_classes},
   )

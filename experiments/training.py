@@ -218,7 +218,7 @@ def train(
   with (
     hosts.Witness(
       f'{name}: this process ended without a word, perhaps because process 0 '
-      f'did. What was recorded is whole. {go_on}'
+      f'did. Nothing that was recorded is lost. {go_on}'
     ),
     progress.display(console) as display,
     stopping.OnInterrupt(display, f'{name}: {stopped}') as stop,

@@ -104,3 +104,8 @@ def known(number: Scalar) -> float | None:
     number: of which `is_number` holds.
   """
   return None if isinstance(number, jax.core.Tracer) else float(number)
+
+
+def is_zero_tangent(tangent: Any) -> bool:
+  """Whether a tangent in a rule with symbolic zeros is known to be zero."""
+  return isinstance(tangent, jax.custom_derivatives.SymbolicZero)

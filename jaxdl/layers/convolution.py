@@ -112,10 +112,10 @@ def _jvp(geometry, primals, tangents):
   y = _convolve(geometry, x, w)
   ct = jax.ShapeDtypeStruct(y.shape, y.dtype)
   parts = []
-  if not _is_zero(dx):
+  if not base.is_zero_tangent(dx):
     to_input = functools.partial(_to_input, geometry, x.shape, w)
     parts += jax.linear_transpose(to_input, ct)(dx)
-  if not _is_zero(dw):
+  if not base.is_zero_tangent(dw):
     to_kernel = functools.partial(_to_kernel, geometry, x, w.shape)
     parts += jax.linear_transpose(to_kernel, ct)(dw)
   return y, sum(parts[1:], parts[0]) if parts else jnp.zeros_like(y)
@@ -241,7 +241,3 @@ def _reach(size, out, stride, offset) -> tuple[slice, tuple[int, int]] | None:
     return None
   pixels = slice(first * stride + offset, last * stride + offset + 1, stride)
   return pixels, (first, out - 1 - last)
-
-
-def _is_zero(tangent) -> bool:
-  return isinstance(tangent, jax.custom_derivatives.SymbolicZero)

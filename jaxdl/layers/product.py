@@ -44,9 +44,9 @@ def _jvp(primals, tangents):
   (x, w), (dx, dw) = primals, tangents
   y = _matmul(x, w)
   parts = []
-  if not _is_zero(dx):
+  if not base.is_zero_tangent(dx):
     parts.append(dx @ w)
-  if not _is_zero(dw):
+  if not base.is_zero_tangent(dw):
     parts.append(_by_columns(x, dw))
   return y, sum(parts[1:], parts[0]) if parts else jnp.zeros_like(y)
 
@@ -61,7 +61,3 @@ def _by_columns(x, w):
   columns = lax.optimization_barrier(rows.T)
   y = lax.dot_general(columns, w, (((0,), (0,)), ((), ())))
   return y.reshape(*x.shape[:-1], w.shape[-1])
-
-
-def _is_zero(tangent) -> bool:
-  return isinstance(tangent, jax.custom_derivatives.SymbolicZero)

@@ -10,11 +10,11 @@ import signal
 import threading
 from typing import Any, NamedTuple
 
+from jaxdl import refusals
 from jaxdl.sweep import cluster
 from jaxdl.sweep import experiment as experiment_lib
 from jaxdl.sweep import planning
 from jaxdl.sweep import processes
-from jaxdl.sweep import refusals
 from jaxdl.sweep import store as store_lib
 from jaxdl.sweep import tasks as tasks_lib
 

@@ -39,7 +39,6 @@ class Follower:
     self._store = store
     self._progress = progress or (lambda event: None)
     self._seen = [int(saved[program.first_cell]) for program in programs]
-    self._layers = [0] * len(programs)
     self._last_look = time.monotonic()
 
   def look(self) -> None:
@@ -68,29 +67,9 @@ class Follower:
       program = self._programs[index]
       if new != self._seen[index] and new:
         start = (new - 1) // self._chunk_steps * self._chunk_steps
-        metrics = self._of_own_layers(
-          index, store_lib.read_chunk(self._store, program, start, new)
-        )
+        metrics = store_lib.read_chunk(self._store, program, start, new)
         self._progress(writing.Event(program, program.cells, new, metrics))
       self._seen[index] = new
-
-  def _of_own_layers(
-    self, index: int, metrics: dict[str, np.ndarray]
-  ) -> dict[str, np.ndarray]:
-    """Leaves out the layers that other programs have, and this one has not.
-
-    The record says NaN of them, in every variable and every chunk.
-    """
-    for values in metrics.values():
-      if values.ndim == 3:
-        (recorded,) = np.nonzero(~np.isnan(values).all(axis=(0, 1)))
-        self._layers[index] = max(self._layers[index], *(recorded + 1), 0)
-    count = self._layers[index]
-    return {
-      name: values if values.ndim < 3 else values[..., :count]
-      for name, values in metrics.items()
-      if values.ndim < 3 or count
-    }
 
   def _steps_done(self) -> list[int]:
     """Returns the steps that are recorded of each part."""

@@ -1,7 +1,6 @@
 """What a program records, as few arrays: one for all metrics of a shape.
 
-Each array that a loop writes is a kernel to compile and to start: with twenty
-metrics, a sixth of the kernels of a training step.
+Each array that a loop writes is a kernel to compile and to start.
 """
 
 from collections.abc import Mapping

@@ -15,14 +15,21 @@ import numpy as np
 
 
 class Event(NamedTuple):
-  """A chunk is recorded."""
+  """A chunk is recorded.
+
+  Attributes:
+    program: the program, or a part of one.
+    cells: its cells.
+    steps_done: how many steps are recorded of each.
+    metrics: of the chunk, each `[cells, chunk]` or `[cells, chunk, layer]`. Of
+      another process they have the layers of the whole record, NaN where these
+      cells have none.
+  """
 
   program: planning.Program
   cells: tuple[grid.Cell, ...]
   steps_done: int
-  metrics: dict[
-    str, np.ndarray
-  ]  # Each [cells, chunk] or [cells, chunk, layer].
+  metrics: dict[str, np.ndarray]
 
 
 class Item(NamedTuple):

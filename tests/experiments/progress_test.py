@@ -12,6 +12,7 @@ import jax
 from jaxdl import sweep
 from jaxdl.sweep import checkpoint
 from jaxdl.sweep import saved_states
+import numpy as np
 import rich.console
 
 from tests import synthetic_record
@@ -107,6 +108,21 @@ class WatchTest(absltest.TestCase):
     self.watch()(event._replace(metrics=whole))
     self.assertEqual(self.seen.statuses[-1].steps_done, 4)
     self.assertEmpty(self.seen.statuses[-1].verdicts)
+
+  def test_layers_that_other_cells_have_change_no_verdict(self):
+    """As in what a process reads of another one, in a grid over depths."""
+    event = _event(0, 2)
+    self.watch()(event)
+    expected = self.seen.statuses[-1].verdicts
+    wider = {
+      name: values
+      if values.ndim < 3
+      else np.pad(values, [(0, 0), (0, 0), (0, 2)], constant_values=np.nan)
+      for name, values in event.metrics.items()
+    }
+    self.watch()(event._replace(metrics=wider))
+    self.assertEqual(self.seen.statuses[-1].verdicts, expected)
+    self.assertNotEmpty(expected)
 
 
 class DisplayTest(absltest.TestCase):

@@ -18,14 +18,17 @@ def _input():
 
 
 class ResidualTest(parameterized.TestCase):
-  @parameterized.parameters(0.0, 0.5, 1.0)
-  def test_adds_the_scaled_branch(self, scale):
+  @parameterized.parameters((1.0, 0.0), (1.0, 0.5), (0.0, 1.0), (0.5, 2.0))
+  def test_adds_the_branch_and_the_shortcut_each_scaled(
+    self, shortcut_scale, scale
+  ):
     branch = layers.dense(_WIDTH)
-    net = shortcuts.residual(branch, scale=scale)
+    net = shortcuts.residual(branch, scale=scale, shortcut_scale=shortcut_scale)
     _, params, state = net.init(jax.random.key(0), (_WIDTH,))
     y, _ = net.apply(params, state, _input())
     branch_y, _ = branch.apply(params.branch, (), _input())
-    np.testing.assert_allclose(y, _input() + scale * branch_y, rtol=1e-6)
+    expected = shortcut_scale * _input() + scale * branch_y
+    np.testing.assert_allclose(y, expected, rtol=1e-6)
 
   def test_scale_may_be_traced(self):
     def run(scale):
@@ -36,15 +39,6 @@ class ResidualTest(parameterized.TestCase):
     actual = jax.vmap(run)(jnp.array([0.0, 2.0]))
     expected = jnp.stack([run(0.0), run(2.0)])
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
-
-  @parameterized.parameters(0.0, 0.5, 1.0)
-  def test_scales_the_shortcut(self, scale):
-    branch = layers.dense(_WIDTH)
-    net = shortcuts.residual(branch, shortcut_scale=scale)
-    _, params, state = net.init(jax.random.key(0), (_WIDTH,))
-    y, _ = net.apply(params, state, _input())
-    branch_y, _ = branch.apply(params.branch, (), _input())
-    np.testing.assert_allclose(y, scale * _input() + branch_y, rtol=1e-6)
 
   @parameterized.parameters(np.inf, np.nan, 3e38)
   def test_shortcut_of_scale_zero_lets_nothing_through(self, huge):

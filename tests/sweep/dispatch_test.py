@@ -6,11 +6,11 @@ import signal
 from absl.testing import absltest
 from absl.testing import parameterized
 import jax
+from jaxdl import refusals
 from jaxdl.sweep import cluster
 from jaxdl.sweep import dispatch
 from jaxdl.sweep import mesh
 from jaxdl.sweep import processes
-from jaxdl.sweep import refusals
 from jaxdl.sweep import store
 from jaxdl.sweep import tasks
 

@@ -20,10 +20,7 @@ class FollowerTest(absltest.TestCase):
     super().setUp()
     out = pathlib.Path(self.create_tempdir().full_path) / 'out'
     plan = linear_study.plan()  # Two programs of four cells.
-    metrics = {
-      'loss': jax.ShapeDtypeStruct((4, 4), jnp.float32),
-      'gradient_norm': jax.ShapeDtypeStruct((4, 4, 3), jnp.float32),
-    }
+    metrics = {'loss': jax.ShapeDtypeStruct((4, 4), jnp.float32)}
     variables = store_lib.variables(plan, [program_lib.Shapes((), metrics, {})])
     self.store = store_lib.create(out, plan, variables, {}, {})
     self.program = plan.programs[1]
@@ -68,22 +65,6 @@ class FollowerTest(absltest.TestCase):
         events.append,
       ).look_now()
       self.assertEqual([event.steps_done for event in events], expected)
-
-  def test_layers_are_those_of_the_program_alone(self):
-    """As in the events of the process that trains it."""
-    two = np.ones((4, 4, 2), np.float32)
-    two[:, :, 0] = np.nan
-    steps = {'loss': np.ones((4, 4), np.float32)}
-    store_lib.write_chunk(
-      self.store, self.program, 0, {**steps, 'gradient_norm': two}
-    )
-    self.follower.look_now()
-    store_lib.write_chunk(
-      self.store, self.program, 4, {**steps, 'gradient_norm': two * np.nan}
-    )
-    self.follower.look_now()
-    shapes = [event.metrics['gradient_norm'].shape for event in self.events]
-    self.assertEqual(shapes, [(4, 4, 2)] * 2)
 
   def _look_now(self, *codes):
     """Looks, while reading a chunk fails once with each of some errors."""

@@ -1,13 +1,14 @@
 """Tests for `refusals.py`."""
 
 from concurrent import futures
+import pathlib
 
 from absl.testing import absltest
 from absl.testing import parameterized
 import jax.numpy as jnp
+from jaxdl import refusals
 from jaxdl.sweep import mesh
 from jaxdl.sweep import planning
-from jaxdl.sweep import refusals
 
 
 def _raised_here():
@@ -39,6 +40,14 @@ class IsRefusalTest(parameterized.TestCase):
       self.assertEqual(refusals.is_refusal(error), expected)
     else:
       self.fail('nothing was raised')
+
+  def test_other_packages_may_refuse_too(self):
+    here = pathlib.Path(__file__).parent
+    for packages, expected in (((), False), ((here,), True)):
+      try:
+        _raised_here()
+      except ValueError as error:
+        self.assertEqual(refusals.is_refusal(error, *packages), expected)
 
   def test_error_that_was_never_raised_is_none(self):
     self.assertFalse(refusals.is_refusal(ValueError('not raised')))
