@@ -53,6 +53,7 @@ ENTRIES = (
     ('--norm=batch', '--rounds=15'),
     ('--rounds=2', '--steps=5'),
   ),
+  Entry('step_forms', 75, quick=('--rounds=2', '--steps=5')),
   Entry(
     'xray',
     300,

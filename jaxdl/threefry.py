@@ -2,8 +2,8 @@
 
 `jax.random.bits` takes the same cipher, but uses one of the two words that each
 block of it gives, and on CPUs runs its rounds as a loop with passes over
-memory. Written out they are one pass: three times as fast there, which matters
-where each element of an activation has a draw. See Salmon et al., 2011,
+memory. Written out they are one pass, for where each element of an activation
+has a draw; `benchmarks/step_forms.py` has both. See Salmon et al., 2011,
 https://doi.org/10.1145/2063384.2063405.
 """
 

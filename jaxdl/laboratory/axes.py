@@ -170,9 +170,9 @@ def _shortcut(cell: sweep.Cell) -> choice.Choice:
   """The shortcut of a cell.
 
   In a stack of equal layers none is an identity at scale 0: networks with and
-  without share a program. A step of a network without takes about 1% longer so,
-  also where a study has no others; a program takes as long to compile as some
-  hundred steps.
+  without share a program, and half as many are compiled. A step of a network
+  without takes a little longer so, also where a study has no others:
+  `benchmarks/step_forms.py` says how much.
   """
   name = str(cell['model'])
   found = _parse(cell, 'shortcut', _shortcut_numbers)

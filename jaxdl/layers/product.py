@@ -2,8 +2,8 @@
 
 The derivative of `x @ w` by w is the product of x, transposed, and the
 cotangent. XLA folds that transposition into the product, which its CPU library
-does not take then: what is left takes two to three times as long. Here x is
-transposed by itself, which is a pass over it.
+does not take then: what is left is spread over threads, at a cost. Here x is
+transposed by itself, which is a pass over it. `benchmarks/step_forms.py` has both.
 """
 
 import math
