@@ -3,7 +3,8 @@
 The derivative of `x @ w` by w is the product of x, transposed, and the
 cotangent. XLA folds that transposition into the product, which its CPU library
 does not take then: what is left is spread over threads, at a cost. Here x is
-transposed by itself, which is a pass over it. `benchmarks/step_forms.py` has both.
+transposed by itself, which is a pass over it; `benchmarks/step_forms.py` has
+both.
 """
 
 import math
