@@ -2,9 +2,8 @@
 
 Times the step of the study beside the same step with one thing written as one
 would write it without looking at a CPU: products of dense layers with the
-derivative that JAX gives them, the draws of RReLU by `jax.random.bits`, and a
-network without shortcuts as a program of its own, rather than an identity of
-scale zero in the program that it shares.
+derivative that JAX gives them, and a network without shortcuts as a program of
+its own, rather than an identity of scale zero in the program that it shares.
 
   ./run.sh benchmark step_forms
 """
@@ -21,11 +20,9 @@ from benchmarks import reporting
 from benchmarks import results
 from experiments import command_line
 import jax
-import jax.numpy as jnp
 from jaxdl import laboratory
 from jaxdl import layers
 from jaxdl import sweep
-from jaxdl import threefry
 from jaxdl.layers import product
 from jaxdl.timing import interleaved
 
@@ -33,14 +30,12 @@ _STEPS = flags.DEFINE_integer('steps', 50, 'Steps of a round.')
 _ROUNDS = flags.DEFINE_integer('rounds', 15, 'Rounds, each of all sides.')
 
 _OURS = 'jaxdl'
-_PRODUCTS, _DRAWS, _PLAIN = 'x @ w', 'jax.random.bits', 'a plain network'
-# The activation, and the other side, of each pair.
-_PAIRS = (('relu', _PRODUCTS), ('rrelu', _DRAWS), ('relu', _PLAIN))
+_PRODUCTS, _PLAIN = 'x @ w', 'a plain network'
 
 
-def runner(activation: str, side: str) -> Callable[[], None]:
+def runner(side: str) -> Callable[[], None]:
   """Compiles a side's program; returns what trains its networks."""
-  cells = program.cells(jax.device_count(), activation=activation)
+  cells = program.cells(jax.device_count())
   change: program.Change = lambda experiment: experiment
   if side == _PLAIN:
     change = _plain(cells[0])
@@ -53,9 +48,6 @@ def _written_as(side: str) -> contextlib.AbstractContextManager[Any]:
   """Puts the other form of a function in its place, while it is traced."""
   if side == _PRODUCTS:
     return mock.patch.object(product, 'matmul', operator.matmul)
-  if side == _DRAWS:
-    draw = lambda key, count: jax.random.bits(key, (count,), jnp.uint32)
-    return mock.patch.object(threefry, 'words', draw)
   return contextlib.nullcontext()
 
 
@@ -79,18 +71,18 @@ def _plain(cell: sweep.Cell) -> program.Change:
 def measurements() -> Iterator[results.Measurement]:
   """Times each pair, and asks how much faster our side is."""
   command_line.configure_jax()
-  for activation, other in _PAIRS:
-    sides = {side: runner(activation, side) for side in (_OURS, other)}
+  for other in (_PRODUCTS, _PLAIN):
+    sides = {side: runner(side) for side in (_OURS, other)}
     for run in sides.values():
       run()
     times = interleaved(sides, _ROUNDS.value)
     yield results.Measurement(
-      f'a step of {jax.device_count()} networks, {activation}, beside {other}',
+      f'a step of {jax.device_count()} networks, beside {other}',
       'ms',
       results.sides(times, 1e3 / _STEPS.value),
       (
         results.Ratio(
-          f'a step of the study, {activation}: jaxdl beside {other}',
+          f'a step of the study: jaxdl beside {other}',
           other,
           _OURS,
           results.Kind.SPEED,

@@ -19,7 +19,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jaxdl import choice
-from jaxdl import threefry
 
 Array = jax.Array
 Scalar = float | jax.Array
@@ -238,7 +237,7 @@ def rrelu(
 def _uniform_16_bit(key: jax.Array, shape: tuple[int, ...]) -> Array:
   """Draws U(0, 1) on a grid of 65,536 points, two for each 32-bit word."""
   size = math.prod(shape)
-  words = threefry.words(key, (size + 1) // 2)
+  words = jax.random.bits(key, ((size + 1) // 2,), jnp.uint32)
   halves = jax.lax.bitcast_convert_type(words, jnp.uint16).ravel()[:size]
   return (halves.astype(jnp.float32) + 0.5).reshape(shape) / 2**16
 
