@@ -5,10 +5,8 @@
 Each round sweeps a grid, stops the sweep and goes on with it, opens, diagnoses
 and reports the record, trains another grid in memory, X-rays a model and tries
 cures, probes it, and watches a loop that trains it. Grids are taken in turn, so
-after the first turn nothing is new. What JAX keeps up to a bound is filled up
-to it beforehand: an hour would not reach it. Prints a row for each sample and,
-at the end, whether memory grew over the last half, and of what there are more
-objects.
+after the first turn nothing is new. Prints a row for each sample and, at the
+end, whether memory grew over the last half, and of what there are more objects.
 Not run by the suite: it takes long, and a minute says nothing.
 """
 
@@ -42,9 +40,6 @@ _MIB = 2**20
 _CONFIDENCE = 0.95
 _TOLERATED = 0.02  # Of the memory, as growth in an hour.
 _SHOWN_TYPES = 12
-# JAX keeps what the reducer of an argmax was lowered to, for as many of them
-# (measured: the objects of 6,000 stand still from there on).
-_KEPT_REDUCERS = 4096
 # Each of one program: a round has more in it than compilation.
 _GRIDS: tuple[dict[str, list[Any]], ...] = (
   {'activation': ['relu'], 'learning_rate': [0.1, 0.01]},
@@ -77,7 +72,6 @@ def main(_: list[str]) -> None:
   # More rounds: compiling is what takes longest.
   jax.config.update('jax_disable_most_optimizations', True)
   data = _data()
-  _fill_cache_of_reducers()
   samples: list[Sample] = []
   begin = time.monotonic()
   print(*(f'{name:>11}' for name in ('round', *Sample._fields)))
@@ -95,14 +89,6 @@ def main(_: list[str]) -> None:
     print(_verdict(name, samples[len(samples) // 2 :]))
   _show_types(half or collections.Counter(), _types())
   _show_caches()
-
-
-def _fill_cache_of_reducers() -> None:
-  """Lowers as many argmaxes as JAX keeps; a round has about six of them."""
-  x = jax.ShapeDtypeStruct((4, 3), jnp.float32)
-  for _ in range(_KEPT_REDUCERS + 1):
-    # A function made anew: JAX knows those that it has lowered.
-    jax.jit(lambda x: jnp.argmax(x, axis=-1)).lower(x)
 
 
 def _data() -> sources.Dataset:

@@ -2,6 +2,7 @@
 
 from absl.testing import absltest
 from absl.testing import parameterized
+import jax
 import jax.numpy as jnp
 from jaxdl.training import loss
 import numpy as np
@@ -33,6 +34,18 @@ class LossTest(parameterized.TestCase):
   def test_accuracy(self):
     logits = jnp.array([[1.0, 0.0], [0.0, 1.0], [3.0, 2.0], [0.0, 1.0]])
     self.assertEqual(loss.accuracy(logits, jnp.array([0, 1, 1, 1])), 0.75)
+
+  def test_of_equal_logits_the_first_is_the_answer(self):
+    logits = np.random.default_rng(0).integers(3, size=(64, 4))
+    labels = np.random.default_rng(1).integers(4, size=64)
+    expected = np.mean(logits.argmax(axis=1) == labels)
+    actual = loss.accuracy(jnp.float32(logits), jnp.asarray(labels))
+    self.assertAlmostEqual(float(actual), float(expected), places=6)
+
+  def test_accuracy_leaves_nothing_in_jax_by_each_trace(self):
+    # The reducer of an argmax is an object made anew, which keys JAX's caches.
+    jaxpr = jax.make_jaxpr(loss.accuracy)(jnp.ones((4, 3)), jnp.arange(4) % 3)
+    self.assertNotIn('argm', str(jaxpr))
 
   def test_an_answer_that_is_not_finite_is_wrong(self):
     logits = jnp.array([[jnp.nan, 0.0], [0.0, jnp.inf], [0.0, 1.0]])
