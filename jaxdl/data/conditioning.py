@@ -58,10 +58,10 @@ def conditioning(
     )
   if kernel_size is not None and (kernel_size < 1 or kernel_size % 2 == 0):
     raise ValueError(f'kernel_size must be odd, got {kernel_size}.')
-  count, total = 0, 0.0
+  count, total = 0, np.zeros(())
   for rows in _inputs(images, kernel_size):
     count, total = count + len(rows), total + np.sum(rows, 0)
-  mean = np.asarray(total / count)
+  mean = total / count
   covariance = np.zeros((mean.size, mean.size))
   for rows in _inputs(images, kernel_size):
     centred = rows - mean

@@ -170,7 +170,7 @@ def _curves(record, rows) -> panels.Panel:
 
 def _centred(profiles: np.ndarray) -> panels.Series:
   """Offsets from the middle of what is seen, in shares of the largest."""
-  share = profiles / profiles.mean(0).max()
+  share = profiles / np.max(profiles.mean(0))
   pixel = np.arange(profiles.shape[1])
   seen = np.flatnonzero(profiles.mean(0))
   offset = pixel - (seen[0] + seen[-1]) / 2

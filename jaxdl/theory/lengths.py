@@ -127,7 +127,7 @@ def brackets(q: Array, excess: Array) -> list[tuple[float, float]]:
   sure = excess != 0
   q, signs = q[sure], np.sign(excess[sure])
   changes = np.flatnonzero(signs[1:] != signs[:-1])
-  return [(float(q[i]), float(q[i + 1])) for i in changes]
+  return [(float(q[i]), float(q[i + 1])) for i in changes.tolist()]
 
 
 def _closer(
@@ -141,7 +141,7 @@ def _closer(
     & (size[1:-1] < _ALMOST)
     & (np.sign(excess[:-2]) == np.sign(excess[2:]))
   )
-  for dip in dips:
+  for dip in dips.tolist():
     low, high = q[dip], q[dip + 2]
     for _ in range(3):
       fine = np.geomspace(low, high, 33)

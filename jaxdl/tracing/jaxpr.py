@@ -15,6 +15,13 @@ from jaxdl.tracing import source
 Path = tuple[str, ...]
 
 
+class Closed(NamedTuple):
+  """A jaxpr with its constants, which is a class in some versions only."""
+
+  jaxpr: core.Jaxpr
+  consts: Sequence[Any]
+
+
 class Operation(NamedTuple):
   """One primitive applied to values.
 
@@ -95,12 +102,12 @@ class Graph(NamedTuple):
   avals: dict[int, Any]
 
 
-def graph(closed: core.ClosedJaxpr) -> Graph:
+def graph(closed: Any) -> Graph:
   """Flattens a closed jaxpr; calls to jitted functions are inlined.
 
   A scope that is entered again, by an unrolled loop, is numbered: `block#2`.
   """
-  return _Numbering().number(_Flattening().graph(closed, _Caller()))
+  return _Numbering().number(_Flattening().graph(_close(closed), _Caller()))
 
 
 def has_scopes(graph: Graph) -> bool:
@@ -205,7 +212,7 @@ class _Flattening:
     self._next = 0
     self._calls = itertools.count(1)
 
-  def graph(self, closed: core.ClosedJaxpr, caller: _Caller) -> Graph:
+  def graph(self, closed: Closed, caller: _Caller) -> Graph:
     env: dict[core.Var, int] = {}
     avals: dict[int, Any] = {}
     operations: list[Operation] = []
@@ -348,39 +355,36 @@ def _is_vmap(entry: Any) -> bool:
   return type(entry).__name__ == 'Transform' and entry.name == 'vmap'
 
 
-def _inlined_call(eqn: Any) -> core.ClosedJaxpr | None:
+def _inlined_call(eqn: Any) -> Closed | None:
   """What a call that only names or compiles its body calls."""
   if eqn.primitive.name in ('jit', 'pjit', 'closed_call', 'core_call'):
-    called = eqn.params.get('jaxpr', eqn.params.get('call_jaxpr'))
-    return called if hasattr(called, 'consts') else _close(called)
+    return _close(eqn.params.get('jaxpr', eqn.params.get('call_jaxpr')))
   return None
 
 
-def _bodies(eqn: Any) -> tuple[core.ClosedJaxpr, ...]:
+def _bodies(eqn: Any) -> tuple[Closed, ...]:
   match eqn.primitive.name:
-    case 'scan':
-      return (eqn.params['jaxpr'],)
-    case 'cond':
-      return tuple(eqn.params['branches'])
-    case 'checkpoint' | 'remat2' | 'remat':
+    case 'scan' | 'checkpoint' | 'remat2' | 'remat':
       return (_close(eqn.params['jaxpr']),)
+    case 'cond':
+      return tuple(map(_close, eqn.params['branches']))
     case _:
       return ()
 
 
-def _with_own_derivative(eqn: Any) -> core.ClosedJaxpr | None:
+def _with_own_derivative(eqn: Any) -> Closed | None:
   """What a call to a function with a derivative of its own calls."""
   if eqn.primitive.name in ('custom_jvp_call', 'custom_vjp_call'):
-    called = eqn.params['call_jaxpr']
-    return called if hasattr(called, 'consts') else _close(called)
+    return _close(eqn.params['call_jaxpr'])
   return None
 
 
-def _loop_body(eqn: Any) -> core.ClosedJaxpr | None:
-  return eqn.params['body_jaxpr'] if eqn.primitive.name == 'while' else None
+def _loop_body(eqn: Any) -> Closed | None:
+  is_while = eqn.primitive.name == 'while'
+  return _close(eqn.params['body_jaxpr']) if is_while else None
 
 
-def _scopes_within(closed: core.ClosedJaxpr) -> list[Path]:
+def _scopes_within(closed: Closed) -> list[Path]:
   """The scopes in a body and in what it calls, each once."""
   found: dict[Path, None] = {}
   for eqn in closed.jaxpr.eqns:
@@ -392,5 +396,5 @@ def _scopes_within(closed: core.ClosedJaxpr) -> list[Path]:
   return list(found)
 
 
-def _close(jaxpr: Any) -> core.ClosedJaxpr:
-  return core.ClosedJaxpr(jaxpr, ())
+def _close(jaxpr: Any) -> Closed:
+  return Closed(getattr(jaxpr, 'jaxpr', jaxpr), getattr(jaxpr, 'consts', ()))
