@@ -3,7 +3,6 @@
 import os
 import pathlib
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -102,8 +101,8 @@ class RunTest(absltest.TestCase):
     self.assertLen(records, 1)
     self.assertLen(records[0].results, 1)
     number = int(started[0].read_text())
-    alive = subprocess.run(['kill', '-0', str(number)], capture_output=True)
-    self.assertNotEqual(alive.returncode, 0)
+    with self.assertRaises(ProcessLookupError):
+      os.kill(number, 0)
 
 
 class ReadTest(absltest.TestCase):

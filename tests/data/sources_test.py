@@ -142,7 +142,7 @@ class NpzTest(_FolderTestCase):
     ('row', [7]),
     ('table', np.zeros((30, 30))),
     ('text', 'seven'),
-    ('time', np.timedelta64(7)),
+    ('time', np.timedelta64(7, 's')),
   )
   def test_num_classes_must_be_an_integer(self, value):
     path = self._save(**_arrays(), num_classes=value)
