@@ -3,6 +3,7 @@
 from absl.testing import absltest
 from absl.testing import parameterized
 import jax
+from jax import export
 from jaxdl import double_precision
 from jaxdl.sweep import compilation
 import numpy as np
@@ -42,7 +43,7 @@ class LoweringTest(parameterized.TestCase):
       lowering.check(jax.jit(_is_double).trace(_X))
 
   def test_a_shape_that_is_not_static_is_found(self):
-    (n,) = jax.export.symbolic_shape('n')
+    (n,) = export.symbolic_shape('n')
     of_any_length = jax.ShapeDtypeStruct((n,), np.float32)
     with self.assertRaisesRegex(AssertionError, 'a dynamic shape for tpu'):
       lowering.check(jax.jit(lambda x: x + 1).trace(of_any_length))

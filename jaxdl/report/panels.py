@@ -129,12 +129,10 @@ def _draw_panel(axes, panel: Panel, styles) -> None:
       markersize=4 if marked else 0,
       **styles[name] | ({'linestyle': ''} if panel.ticks else {}),
     )
+    color = styles[name]['color']
     if marked:
-      around = [middle - low, high - middle]
-      color = styles[name]['color']
-      axes.errorbar(x, middle, around, fmt='none', ecolor=color)
+      axes.vlines(x, low, high, colors=color)
     else:
-      color = styles[name]['color']
       axes.fill_between(x, low, high, color=color, alpha=0.15, lw=0)
   if panel.log_x:
     axes.set_xscale('log')

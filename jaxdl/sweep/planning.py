@@ -131,9 +131,10 @@ def plan(
     chunk_steps: steps between two visits to the host: what is recorded at once.
     arrangement: how a device runs its cells. 'map' runs one after the other in
       a loop, which suits CPUs; 'vmap' runs all at once, which suits
-      accelerators, but turns a convolution into a grouped one, often slower;
-      'loop' is 'map' unrolled: its compile time grows with the cells. None
-      chooses 'map' on CPUs and 'vmap' elsewhere.
+      accelerators, but turns a convolution into a grouped one, often slower,
+      and is 'map' where an operation of a program cannot be mapped; 'loop' is
+      'map' unrolled: its compile time grows with the cells. None chooses 'map'
+      on CPUs and 'vmap' elsewhere.
     group_size: how many devices of a process share each batch.
 
   Returns:

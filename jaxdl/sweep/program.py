@@ -246,5 +246,13 @@ def _arrange(function: Callable, arrangement: str) -> Callable:
   def in_turn(*args):
     return jax.lax.map(lambda cell: function(*cell), args)
 
-  arrangements = {'map': in_turn, 'vmap': jax.vmap(function), 'loop': loop}
+  def at_once(*args):
+    try:
+      return jax.vmap(function)(*args)
+    except NotImplementedError:
+      # Some operations have no rule for it; a convolution's derivative has
+      # none, under shard_map, before JAX 0.8.
+      return in_turn(*args)
+
+  arrangements = {'map': in_turn, 'vmap': at_once, 'loop': loop}
   return arrangements[arrangement]

@@ -82,6 +82,9 @@ class RunTest(absltest.TestCase):
     self.assertEqual(command[-2:], ['--does=fail', '--does=end'])
 
   def test_interruption_ends_the_process_and_keeps_what_is_done(self):
+    # A shell that starts the suite in the background has it ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    self.addCleanup(signal.signal, signal.SIGINT, before)
     started = []
 
     def interrupt(entry, json_file, quick):

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxdl import layers
 from jaxdl import tracing
+from jaxdl.double_precision import double_precision
 from jaxdl.layers import initializers
 from jaxdl.layers import recurrent
 import numpy as np
@@ -273,7 +274,7 @@ class ProbeTest(parameterized.TestCase):
   @parameterized.parameters(*_CELLS)
   def test_cotangent_of_each_time_is_that_of_a_vjp(self, name):
     """In float64: of zeros that are added to the states, by hand."""
-    with jax.enable_x64():
+    with double_precision():
       layer = _CELLS[name](_WIDTH, **_BIASED)
       params = _initialized(layer)
       x = _input(jnp.float64)

@@ -62,8 +62,8 @@ class DrawTest(parameterized.TestCase):
 
   def test_points_are_marked_with_their_range(self):
     figure = panels.draw([_panel(['a'], marked=True)], ['a'])
-    (bars,) = figure.axes[0].containers
-    segments = bars.lines[2][0].get_segments()
+    (ranges,) = figure.axes[0].collections
+    segments = ranges.get_segments()
     np.testing.assert_allclose(segments[0], [[1, 1], [1, 3]])
 
   def test_no_logarithm_of_zero(self):

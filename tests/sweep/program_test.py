@@ -6,6 +6,7 @@ from absl.testing import absltest
 from absl.testing import parameterized
 import chex
 import jax
+from jax.extend import core
 import jax.numpy as jnp
 from jaxdl.sweep import experiment as experiment_lib
 from jaxdl.sweep import program as program_lib
@@ -97,6 +98,21 @@ class ProgramTest(parameterized.TestCase):
         jax.tree.map(lambda x: np.array(x)[i], states), state, rtol=1e-4
       )
     chex.assert_shape(scores['test_loss'], (4,))
+
+  def test_what_cannot_be_mapped_runs_in_turn(self):
+    unmappable = core.Primitive('unmappable')
+    unmappable.def_abstract_eval(lambda x: x)
+    plan = _plan(arrangement='vmap')
+    (program,) = plan.programs
+    experiment = linear_study.build(program.static)
+
+    def step(*args):
+      state, metrics = experiment.step(*args)
+      return jax.tree.map(unmappable.bind, state), metrics
+
+    functions, shapes = _trace(plan, experiment._replace(step=step))
+    self.assertRegex(str(functions.chunk.jaxpr), r'f32\[2,20,20\] = unmappable')
+    chex.assert_trees_all_equal_shapes_and_dtypes(shapes, _trace(plan)[1])
 
   def test_shapes(self):
     _, shapes = _trace(_plan())
