@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 from jaxdl import layers
 from jaxdl import tracing
-from jaxdl.double_precision import double_precision
 from jaxdl.layers import initializers
 from jaxdl.layers import recurrent
 import numpy as np
@@ -274,20 +273,21 @@ class ProbeTest(parameterized.TestCase):
   @parameterized.parameters(*_CELLS)
   def test_cotangent_of_each_time_is_that_of_a_vjp(self, name):
     """In float64: of zeros that are added to the states, by hand."""
-    with double_precision():
-      layer = _CELLS[name](_WIDTH, **_BIASED)
-      params = _initialized(layer)
-      x = _input(jnp.float64)
-      target = jax.random.normal(
-        jax.random.key(3), (_BATCH, _TIME, _WIDTH), jnp.float64
-      )
-      probed = tracing.probe(functools.partial(_loss, layer))
-      value, _, profile = jax.jit(probed)(params, x, target)
-      num_states = _BY_HAND[name][1]
-      zeros = [jnp.zeros((_TIME, _BATCH, _WIDTH))] * num_states
-      by_hand, vjp = jax.vjp(_written_out(name, params, x, target), zeros)
-      (cotangents,) = vjp(jnp.ones_like(by_hand))
-      states = _by_hand(name, params, x)
+    self.addCleanup(jax.config.update, 'jax_enable_x64', False)
+    jax.config.update('jax_enable_x64', True)
+    layer = _CELLS[name](_WIDTH, **_BIASED)
+    params = _initialized(layer)
+    x = _input(jnp.float64)
+    target = jax.random.normal(
+      jax.random.key(3), (_BATCH, _TIME, _WIDTH), jnp.float64
+    )
+    probed = tracing.probe(functools.partial(_loss, layer))
+    value, _, profile = jax.jit(probed)(params, x, target)
+    num_states = _BY_HAND[name][1]
+    zeros = [jnp.zeros((_TIME, _BATCH, _WIDTH))] * num_states
+    by_hand, vjp = jax.vjp(_written_out(name, params, x, target), zeros)
+    (cotangents,) = vjp(jnp.ones_like(by_hand))
+    states = _by_hand(name, params, x)
     np.testing.assert_allclose(value, by_hand, rtol=1e-12)
     scopes = ['cell', 'hidden'][-num_states:]
     for scope, ct, h in zip(scopes, cotangents, states, strict=True):
