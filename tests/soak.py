@@ -15,6 +15,7 @@ import ctypes
 import gc
 import os
 import pathlib
+import sys
 import tempfile
 import threading
 import time
@@ -64,6 +65,7 @@ class Sample(NamedTuple):
   array_bytes: int
   executables: int
   objects: int  # That Python's collector follows.
+  blocks: int  # Small ones, that Python's allocator has given out.
 
 
 def main(_: list[str]) -> None:
@@ -183,6 +185,7 @@ def _sample(seconds: float) -> Sample:
     sum(array.nbytes for array in alive),
     len(jax.devices()[0].client.live_executables()),
     len(gc.get_objects()),
+    sys.getallocatedblocks(),
   )
 
 
