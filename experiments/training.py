@@ -58,7 +58,7 @@ ARRANGEMENT = flags.DEFINE_enum(
   'auto',
   ['auto', 'map', 'vmap', 'loop'],
   'How a device runs its networks: one after the other (map, auto on a CPU), '
-  'all at once (vmap, auto elsewhere), or unrolled (loop).',
+  'all at once where JAX can (vmap, auto elsewhere), or unrolled (loop).',
 )
 MESH = flags.DEFINE_string(
   'mesh',

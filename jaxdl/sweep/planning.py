@@ -301,10 +301,11 @@ def _assign(
 
 def _choose_arrangement(asked: str | None, platform: str) -> tuple[str, str]:
   """Returns how a device runs its cells, and the reason in words."""
-  if asked is not None:
-    return asked, f'cells inside a device by {asked}, as asked'
-  chosen = 'map' if platform == 'cpu' else 'vmap'
-  return chosen, f'cells inside a device by {chosen}, as suits a {platform}'
+  chosen = asked or ('map' if platform == 'cpu' else 'vmap')
+  why = 'as asked' if asked else f'as suits a {platform}'
+  if chosen == 'vmap':
+    why += ', or by map where an operation cannot be mapped'
+  return chosen, f'cells inside a device by {chosen}, {why}'
 
 
 def _choose_width(

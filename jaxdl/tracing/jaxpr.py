@@ -15,7 +15,7 @@ from jaxdl.tracing import source
 Path = tuple[str, ...]
 
 
-class Closed(NamedTuple):
+class _Closed(NamedTuple):
   """A jaxpr with its constants, which is a class in some versions only."""
 
   jaxpr: core.Jaxpr
@@ -212,7 +212,7 @@ class _Flattening:
     self._next = 0
     self._calls = itertools.count(1)
 
-  def graph(self, closed: Closed, caller: _Caller) -> Graph:
+  def graph(self, closed: _Closed, caller: _Caller) -> Graph:
     env: dict[core.Var, int] = {}
     avals: dict[int, Any] = {}
     operations: list[Operation] = []
@@ -355,14 +355,14 @@ def _is_vmap(entry: Any) -> bool:
   return type(entry).__name__ == 'Transform' and entry.name == 'vmap'
 
 
-def _inlined_call(eqn: Any) -> Closed | None:
+def _inlined_call(eqn: Any) -> _Closed | None:
   """What a call that only names or compiles its body calls."""
   if eqn.primitive.name in ('jit', 'pjit', 'closed_call', 'core_call'):
     return _close(eqn.params.get('jaxpr', eqn.params.get('call_jaxpr')))
   return None
 
 
-def _bodies(eqn: Any) -> tuple[Closed, ...]:
+def _bodies(eqn: Any) -> tuple[_Closed, ...]:
   match eqn.primitive.name:
     case 'scan' | 'checkpoint' | 'remat2' | 'remat':
       return (_close(eqn.params['jaxpr']),)
@@ -372,19 +372,19 @@ def _bodies(eqn: Any) -> tuple[Closed, ...]:
       return ()
 
 
-def _with_own_derivative(eqn: Any) -> Closed | None:
+def _with_own_derivative(eqn: Any) -> _Closed | None:
   """What a call to a function with a derivative of its own calls."""
   if eqn.primitive.name in ('custom_jvp_call', 'custom_vjp_call'):
     return _close(eqn.params['call_jaxpr'])
   return None
 
 
-def _loop_body(eqn: Any) -> Closed | None:
+def _loop_body(eqn: Any) -> _Closed | None:
   is_while = eqn.primitive.name == 'while'
   return _close(eqn.params['body_jaxpr']) if is_while else None
 
 
-def _scopes_within(closed: Closed) -> list[Path]:
+def _scopes_within(closed: _Closed) -> list[Path]:
   """The scopes in a body and in what it calls, each once."""
   found: dict[Path, None] = {}
   for eqn in closed.jaxpr.eqns:
@@ -396,5 +396,5 @@ def _scopes_within(closed: Closed) -> list[Path]:
   return list(found)
 
 
-def _close(jaxpr: Any) -> Closed:
-  return Closed(getattr(jaxpr, 'jaxpr', jaxpr), getattr(jaxpr, 'consts', ()))
+def _close(jaxpr: Any) -> _Closed:
+  return _Closed(getattr(jaxpr, 'jaxpr', jaxpr), getattr(jaxpr, 'consts', ()))
