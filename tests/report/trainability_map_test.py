@@ -14,9 +14,13 @@ import rich.console
 from tests.report import hostile
 from tests.report import trainability_test
 
-_RECORD = trainability_test.record(lambda depth, xi_c: depth <= 6 * xi_c)
-_FRAME = trainability.summary(_RECORD)
-_BOUNDARIES = trainability.boundaries(_FRAME, 'tanh')
+
+class _MapTest(absltest.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.record = trainability_test.by_scales(6)
+    self.frame = trainability_test.summary(6)
+    self.boundaries = trainability_test.boundaries()
 
 
 def _shown(frame):
@@ -33,9 +37,9 @@ def _shown(frame):
   )
 
 
-class ShowTest(absltest.TestCase):
+class ShowTest(_MapTest):
   def test_shows_percents_and_marks_what_theory_expects(self):
-    heading, head, rows = _shown(_FRAME)
+    heading, head, rows = _shown(self.frame)
     self.assertIn('bias_std 0.2236', heading)
     self.assertEqual(head, 'depth 1 1.2 1.33 1.5 2'.split())
     self.assertEqual(list(rows), '300 120 80 60 40 20 10 5'.split())
@@ -45,7 +49,7 @@ class ShowTest(absltest.TestCase):
 
   def test_a_wide_map_is_not_cut(self):
     parts = [
-      _FRAME.assign(weight_std=_FRAME['weight_std'] + shift)
+      self.frame.assign(weight_std=self.frame['weight_std'] + shift)
       for shift in (0.0, 1.01, 2.02, 3.03)
     ]
     _, head, rows = _shown(pd.concat(parts))
@@ -53,16 +57,16 @@ class ShowTest(absltest.TestCase):
     self.assertEqual(rows['5'], ['80*'] * 20)
 
 
-class FigureTest(absltest.TestCase):
+class FigureTest(_MapTest):
   def test_draws_accuracy_and_the_curve(self):
-    drawn = trainability_map.figure(_RECORD, _FRAME, _BOUNDARIES)
+    drawn = trainability_map.figure(self.record, self.frame, self.boundaries)
     axes, colorbar = drawn.axes
     self.assertEqual(colorbar.get_ylabel(), 'training accuracy')
     (mesh,) = axes.collections
     np.testing.assert_allclose(mesh.get_array().max(), 0.8)
     curve = axes.lines[1].get_xydata()
     at = np.argmin(np.abs(curve[:, 0] - 1.0))
-    xi_c = _FRAME[_FRAME['weight_std'] == 1.0]['xi_c'].iloc[0]
+    xi_c = self.frame[self.frame['weight_std'] == 1.0]['xi_c'].iloc[0]
     np.testing.assert_allclose(curve[at], [1.0, 6 * xi_c])
 
   def test_one_network_and_no_curve(self):
@@ -77,29 +81,33 @@ class FigureTest(absltest.TestCase):
     drawn.savefig(path)
 
 
-class PageTest(absltest.TestCase):
+class PageTest(_MapTest):
   def test_holds_every_number_and_needs_nothing_else(self):
     text = trainability_map.page(
-      _RECORD, _FRAME, _BOUNDARIES, ['1 < 2 & so on.']
+      self.record, self.frame, self.boundaries, ['1 < 2 & so on.']
     )
     self.assertIn('1 &lt; 2 &amp; so on.', text)
     told = re.findall(r'<td[^>]* title="([^"]*)"', text)
-    self.assertLen(told, len(_FRAME))
+    self.assertLen(told, len(self.frame))
     self.assertIn(
       'depth 300, weight_std 1: training accuracy 10.0%, test 5.0%',
       html.unescape(told[0]),
     )
     self.assertEqual(
       text.count('class=expected'),
-      (_FRAME['depth'] <= 6 * _FRAME['xi_c']).sum(),
+      (self.frame['depth'] <= 6 * self.frame['xi_c']).sum(),
     )
     outside = set(re.findall(r'(?:src|href)="(https?:[^"]*)"', text))
     self.assertEqual(outside, {'https://arxiv.org/abs/1611.01232'})
 
   def test_no_text_makes_an_element(self):
-    named = _RECORD.assign_attrs(data=hostile.TEXT, command=hostile.TEXT)
-    page = trainability_map.page(named, _FRAME, _BOUNDARIES, [hostile.TEXT])
-    plain = trainability_map.page(_RECORD, _FRAME, _BOUNDARIES, [''])
+    named = self.record.assign_attrs(data=hostile.TEXT, command=hostile.TEXT)
+    page = trainability_map.page(
+      named, self.frame, self.boundaries, [hostile.TEXT]
+    )
+    plain = trainability_map.page(
+      self.record, self.frame, self.boundaries, ['']
+    )
     found = hostile.elements(page)
     # Of the figure, as many as its title has lines.
     del found['text'], found['tspan']

@@ -61,13 +61,30 @@ def record(trains, activation='tanh', weight_stds=_WEIGHT_STDS, bias_std=_BIAS):
   )
 
 
-def _by_scales(k):
+def by_scales(k):
+  """A record of networks that train if they are no deeper than k xi_c."""
   return record(lambda depth, xi_c: depth <= k * xi_c)
+
+
+@functools.cache
+def summary(k):
+  """The summary of that record."""
+  return trainability.summary(by_scales(k))
+
+
+@functools.cache
+def boundaries():
+  """Their curve, of few points: each is a third of a second of theory."""
+  return {
+    _BIAS: trainability.boundary(
+      'tanh', _BIAS, np.array(_WEIGHT_STDS), points=4
+    )
+  }
 
 
 class SummaryTest(absltest.TestCase):
   def test_one_row_a_network_with_its_theory(self):
-    frame = trainability.summary(_by_scales(3))
+    frame = summary(3)
     self.assertLen(frame, len(_DEPTHS) * len(_WEIGHT_STDS))
     row = frame.set_index(['weight_std', 'depth']).loc[(1.2, 10)]
     np.testing.assert_allclose(row['accuracy'], 0.8)
@@ -78,7 +95,7 @@ class SummaryTest(absltest.TestCase):
     self.assertTrue(row['trained'])
 
   def test_what_is_halfway_from_chance_to_the_best_is_trained(self):
-    made = _by_scales(3)
+    made = by_scales(3)
     for std, accuracy in zip(
       _WEIGHT_STDS, (0.9, 0.501, 0.499, 0.1, np.nan), strict=True
     ):
@@ -87,7 +104,7 @@ class SummaryTest(absltest.TestCase):
     self.assertEqual(trained.mean().tolist(), [1, 1, 0, 0, 0])
 
   def test_a_network_that_diverged_is_not_trained(self):
-    made = _by_scales(3)
+    made = by_scales(3)
     made['loss'].values[0] = np.nan
     frame = trainability.summary(made)
     self.assertEqual(frame['loss'].isna().sum(), 0)  # Of one seed of two.
@@ -98,13 +115,13 @@ class SummaryTest(absltest.TestCase):
 class RuleTest(parameterized.TestCase):
   @parameterized.parameters(2.0, 6.0, 11.0)
   def test_finds_the_rule_by_which_the_record_was_made(self, k):
-    rule = trainability.rule(trainability.summary(_by_scales(k)))
+    rule = trainability.rule(summary(k))
     self.assertEqual(rule.right, rule.known)
     self.assertBetween(k, rule.low, rule.high)
     self.assertBetween(rule.k, rule.low, rule.high)
 
   def test_counts_what_six_scales_are_right_about(self):
-    frame = trainability.summary(_by_scales(3))
+    frame = summary(3)
     between = (frame['depth'] > 3 * frame['xi_c']) & (
       frame['depth'] <= 6 * frame['xi_c']
     )
@@ -145,18 +162,13 @@ class BoundaryTest(absltest.TestCase):
     self.assertTrue(np.isfinite(curve.depth).all())
 
 
-@functools.cache
-def _boundaries():
-  return trainability.boundaries(trainability.summary(_by_scales(6)), 'tanh')
-
-
 class SentencesTest(absltest.TestCase):
   def _said(self, made):
     frame = trainability.summary(made)
-    return ' '.join(trainability.sentences(made, frame, _boundaries()))
+    return ' '.join(trainability.sentences(made, frame, boundaries()))
 
   def test_says_how_often_theory_is_right(self):
-    said = self._said(_by_scales(6))
+    said = self._said(by_scales(6))
     self.assertIn('is right about 40 of 40 (100%)', said)
     self.assertIn('theory is critical at weight_std 1.327', said)
     self.assertIn('the deepest that trains has 300 layers', said)
@@ -171,7 +183,7 @@ class SentencesTest(absltest.TestCase):
     )
 
   def test_says_that_theory_is_of_the_plain_network(self):
-    made = _by_scales(6)
+    made = by_scales(6)
     made['norm'].values[...] = 'batch'
     self.assertIn('The curve is of the plain network', self._said(made))
 
